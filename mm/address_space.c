@@ -1,0 +1,80 @@
+/* address_space.c - life and lookup of mappings; pages are page_cache.c's. */
+#include "mm/address_space.h"
+
+#include "mm/mm.h"
+
+static struct mapping_bucket *bucket_of(struct mapping_table *t,
+					mapping_id_t id)
+{
+	return &t->buckets[id & (ARRAY_SIZE(t->buckets) - 1)];
+}
+
+void mapping_table_init(struct mapping_table *t)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(t->buckets); i++) {
+		mutex_init(&t->buckets[i].lock);
+		list_init(&t->buckets[i].mappings);
+	}
+	atomic_store(&t->last_id, 0);
+}
+
+void address_space_init(struct address_space *m, struct mm *mm,
+			const struct address_space_ops *ops, const void *group)
+{
+	struct mapping_bucket *b;
+
+	*m = (struct address_space){ .mm = mm, .ops = ops, .group = group };
+	m->id = atomic_fetch_add(&mm->mappings->last_id, 1) + 1;
+	mutex_init(&m->lock);
+	xa_init(&m->pages, &mm->xa_nodes);
+	b = bucket_of(mm->mappings, m->id);
+	mutex_lock(&b->lock);
+	list_add(&b->mappings, &m->id_link);
+	mutex_unlock(&b->lock);
+}
+
+void address_space_destroy(struct address_space *m)
+{
+	struct mapping_bucket *b = bucket_of(m->mm->mappings, m->id);
+
+	ASSERT(m->nr_pages == 0 && !m->pages.root);
+	ASSERT(!m->on_dirty_list);
+	mutex_lock(&b->lock);
+	list_del(&m->id_link);
+	mutex_unlock(&b->lock);
+}
+
+struct address_space *address_space_find(struct mm *mm, mapping_id_t id)
+{
+	struct mapping_bucket *b = bucket_of(mm->mappings, id);
+	struct address_space *m, *found = NULL;
+
+	mutex_lock(&b->lock);
+	list_for_each_entry(m, &b->mappings, struct address_space, id_link)
+		if (m->id == id) {
+			found = m;
+			break;
+		}
+	mutex_unlock(&b->lock);
+	return found;
+}
+
+bool address_space_is_empty(struct address_space *m)
+{
+	bool empty;
+
+	mutex_lock(&m->lock);
+	empty = m->nr_pages == 0 && !m->pages.root;
+	mutex_unlock(&m->lock);
+	return empty;
+}
+
+bool address_space_is_clean(struct address_space *m)
+{
+	bool clean;
+
+	mutex_lock(&m->lock);
+	clean = m->nr_dirty == 0 && m->nr_writeback == 0;
+	mutex_unlock(&m->lock);
+	return clean;
+}

@@ -1,0 +1,142 @@
+/*
+ * address_space.h - what one file has in memory, and what its owner can do
+ * with a page of it.
+ *
+ * The tree maps an index to a page, or to a value that stands for a page that
+ * is not here (a swap entry, a shadow). struct address_space_ops is the one
+ * way mm/ calls up to the owner of a page: it never asks what kind it is.
+ *
+ * A mapping has an id, a number that is never used again; pages name their
+ * owner by it. address_space_find() goes from the id to the mapping.
+ */
+#ifndef MM_ADDRESS_SPACE_H
+#define MM_ADDRESS_SPACE_H
+
+#include "mm/errseq.h"
+#include "mm/lock.h"
+#include "mm/page.h"
+#include "mm/page_io.h"
+#include "mm/xarray.h"
+
+struct mm;
+struct address_space;
+
+/* 512 KiB: larger transfers gained nothing on the disks measured. */
+#define PAGE_RUN_MAX 128
+
+/*
+ * Pages of one mapping, next to each other in the file, on their way in or out
+ * together. Reading: each page is locked. Writing: each is under writeback.
+ * The run holds a reference to each.
+ */
+struct page_run {
+	struct address_space *mapping;
+	pgoff_t first;
+	unsigned int nr;
+	struct page *pages[PAGE_RUN_MAX];
+	struct iovec iov[PAGE_RUN_MAX]; /* of the pages, for the owner */
+
+	/* for the owner, while it has the run ----------------------------- */
+	struct page_io io[2];	    /* the whole pages; the partial last one */
+	_Atomic unsigned int nr_io; /* how many of them are under way */
+	_Atomic int error;	    /* the first -errno, or 0 */
+	_Atomic uint64_t nr_bytes;  /* read so far */
+};
+
+enum pageout_result {
+	PAGEOUT_KEEP,	 /* cannot go now; stays where it is */
+	PAGEOUT_STARTED, /* is being written, or will be soon */
+	PAGEOUT_CLEAN,	 /* is clean now: drop it */
+};
+
+/*
+ * Calls up. None of them is made with the mapping's lock held, but for
+ * page_dropped().
+ */
+struct address_space_ops {
+	/*
+	 * Read the run, then page_run_read_done(). Must not block; may be
+	 * called on a thread that receives requests.
+	 */
+	void (*read_run)(struct address_space *m, struct page_run *run);
+	/*
+	 * Write the run, then page_run_write_done(). May block, but must not
+	 * allocate without GFP_MEMALLOC.
+	 */
+	void (*write_run)(struct address_space *m, struct page_run *run);
+	/* Push a dirty, locked page out. Must neither block nor unlock it. */
+	enum pageout_result (*pageout)(struct address_space *m,
+				       struct page *page);
+	/*
+	 * The page, locked, leaves the cache. Only counts: the mapping may be
+	 * locked.
+	 */
+	void (*page_dropped)(struct address_space *m, struct page *page);
+	/* A value entry has been taken out. */
+	void (*free_value)(struct address_space *m, pgoff_t index,
+			   uint64_t value);
+	/* Nothing of the mapping is dirty or in flight any more. May block. */
+	void (*written)(struct address_space *m);
+	/* The mapping must stay, because it has dirty pages; and no longer. */
+	void (*hold)(struct address_space *m);
+	void (*release)(struct address_space *m);
+};
+
+/*
+ * (C) constant, (L) guarded by lock, (B) by the id table, (W) by
+ * mm->writeback.lock.
+ */
+struct address_space {
+	struct mm *mm;			     /* (C) */
+	const struct address_space_ops *ops; /* (C) */
+	const void *group; /* whose it is, for syncing all of a volume (C) */
+	mapping_id_t id;   /* (C) */
+	struct list_head id_link; /* (B) */
+
+	struct mutex lock;
+	struct xarray pages;	/* (L) */
+	unsigned long nr_pages; /* pages in it (L) */
+	/* Of them; changed with the lock, read at any time. */
+	_Atomic unsigned long nr_dirty, nr_writeback;
+	unsigned int nr_freezers; /* no writeback may begin (L) */
+	errseq_t wb_err;
+	_Atomic unsigned long nr_write_errors; /* runs that failed */
+
+	struct list_head dirty_link; /* in writeback.dirty (W) */
+	bool on_dirty_list;	     /* (W) */
+	bool wb_now;		     /* do not wait for its time (W) */
+	bool wb_busy;		     /* a flusher is at it (W) */
+	uint64_t dirtied_ns;	     /* when the first page was (W) */
+	uint64_t retry_ns;	     /* not before, after an error (W) */
+	uint64_t sync_pass;	     /* last writeback_sync() that saw it (W) */
+};
+
+#define MAPPING_HASH_BITS 10
+
+/* From id to mapping. */
+struct mapping_table {
+	struct mapping_bucket {
+		struct mutex lock;
+		struct list_head mappings;
+	} buckets[1 << MAPPING_HASH_BITS];
+	_Atomic mapping_id_t last_id;
+};
+
+void mapping_table_init(struct mapping_table *t);
+
+void address_space_init(struct address_space *m, struct mm *mm,
+			const struct address_space_ops *ops, const void *group);
+/* The mapping must be empty, and on no list. */
+void address_space_destroy(struct address_space *m);
+
+/*
+ * The mapping with this id, or NULL. It stays only for as long as the caller
+ * has a page of it locked.
+ */
+struct address_space *address_space_find(struct mm *mm, mapping_id_t id);
+
+/* Is nothing of it in memory, dirty or in flight? */
+bool address_space_is_empty(struct address_space *m);
+bool address_space_is_clean(struct address_space *m);
+
+#endif

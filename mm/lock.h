@@ -1,0 +1,163 @@
+/*
+ * lock.h - locks the compiler can reason about, and the one lock order.
+ *
+ * must_hold(), acquires() and releases() state a function's locking contract
+ * in its prototype; "make analyze" has clang prove every call site.
+ *
+ * Order: a thread that holds a lock takes only locks further down this list.
+ * Those on one line are never held together.
+ *
+ *	volume->rename_lock          fs: names of one volume being rewritten
+ *	inode->io_lock               fs: writers shared, truncate alone
+ *	PG_locked of a page          ascending index within one mapping
+ *	inode->attr_lock             fs: attributes, descriptors
+ *	inode_table->lock            fs: inodes by identity; their LRU
+ *	address_space->lock          the tree of one mapping
+ *	writeback->lock              the list of dirty mappings
+ *	mapping_table bucket         from id to mapping
+ *	lru batch slot               pages on their way to a list
+ *	lruvec->lock                 the five lists
+ *	kmem_cache->lock             slabs of one cache
+ *	object slot                  free objects of one CPU
+ *	page slot (pcp)              free pages of one CPU
+ *	buddy->lock                  free blocks of a zone
+ *	page wait bucket, mempool->lock, request queues
+ *	page_io ring                 submission of one ring
+ *
+ * Slots (lru batch, object, pcp) are taken by trylock where order would not
+ * allow it, and skipped when that fails.
+ */
+#ifndef MM_LOCK_H
+#define MM_LOCK_H
+
+#include "mm/os.h"
+
+#ifdef __clang__
+#define lock_attr(x) __attribute__((x))
+#else
+#define lock_attr(x)
+#endif
+#define must_hold(...)	      lock_attr(requires_capability(__VA_ARGS__))
+#define must_hold_shared(...) lock_attr(requires_shared_capability(__VA_ARGS__))
+#define acquires(...)	      lock_attr(acquire_capability(__VA_ARGS__))
+#define acquires_shared(...)  lock_attr(acquire_shared_capability(__VA_ARGS__))
+#define try_acquires(...)     lock_attr(try_acquire_capability(__VA_ARGS__))
+#define try_acquires_shared(...) \
+	lock_attr(try_acquire_shared_capability(__VA_ARGS__))
+#define releases(...)	     lock_attr(release_capability(__VA_ARGS__))
+#define releases_shared(...) lock_attr(release_shared_capability(__VA_ARGS__))
+#define unchecked	     lock_attr(no_thread_safety_analysis)
+
+struct mutex {
+	struct os_mutex impl;
+} lock_attr(capability("mutex"));
+
+struct rwlock {
+	struct os_rwlock impl;
+} lock_attr(capability("rwlock"));
+
+struct cond {
+	struct os_cond impl;
+};
+
+static inline void mutex_init(struct mutex *m)
+{
+	os_mutex_init(&m->impl);
+}
+
+static inline void mutex_lock(struct mutex *m) acquires(*m) unchecked;
+static inline void mutex_lock(struct mutex *m)
+{
+	os_mutex_lock(&m->impl);
+}
+
+static inline bool mutex_trylock(struct mutex *m)
+	try_acquires(true, *m) unchecked;
+static inline bool mutex_trylock(struct mutex *m)
+{
+	return os_mutex_trylock(&m->impl);
+}
+
+static inline void mutex_unlock(struct mutex *m) releases(*m) unchecked;
+static inline void mutex_unlock(struct mutex *m)
+{
+	os_mutex_unlock(&m->impl);
+}
+
+static inline void rwlock_init(struct rwlock *l)
+{
+	os_rwlock_init(&l->impl);
+}
+
+static inline void rwlock_lock(struct rwlock *l) acquires(*l) unchecked;
+static inline void rwlock_lock(struct rwlock *l)
+{
+	os_rwlock_lock(&l->impl);
+}
+
+static inline bool rwlock_trylock(struct rwlock *l)
+	try_acquires(true, *l) unchecked;
+static inline bool rwlock_trylock(struct rwlock *l)
+{
+	return os_rwlock_trylock(&l->impl);
+}
+
+static inline void rwlock_unlock(struct rwlock *l) releases(*l) unchecked;
+static inline void rwlock_unlock(struct rwlock *l)
+{
+	os_rwlock_unlock(&l->impl);
+}
+
+static inline void rwlock_lock_shared(struct rwlock *l)
+	acquires_shared(*l) unchecked;
+static inline void rwlock_lock_shared(struct rwlock *l)
+{
+	os_rwlock_lock_shared(&l->impl);
+}
+
+static inline bool rwlock_trylock_shared(struct rwlock *l)
+	try_acquires_shared(true, *l) unchecked;
+static inline bool rwlock_trylock_shared(struct rwlock *l)
+{
+	return os_rwlock_trylock_shared(&l->impl);
+}
+
+static inline void rwlock_unlock_shared(struct rwlock *l)
+	releases_shared(*l) unchecked;
+static inline void rwlock_unlock_shared(struct rwlock *l)
+{
+	os_rwlock_unlock(&l->impl);
+}
+
+static inline void cond_init(struct cond *c)
+{
+	os_cond_init(&c->impl);
+}
+
+static inline void cond_wait(struct cond *c, struct mutex *m)
+	must_hold(*m) unchecked;
+static inline void cond_wait(struct cond *c, struct mutex *m)
+{
+	os_cond_wait(&c->impl, &m->impl);
+}
+
+/* Returns false if timeout_ns ran out. */
+static inline bool cond_timedwait(struct cond *c, struct mutex *m,
+				  uint64_t timeout_ns) must_hold(*m) unchecked;
+static inline bool cond_timedwait(struct cond *c, struct mutex *m,
+				  uint64_t timeout_ns)
+{
+	return os_cond_timedwait(&c->impl, &m->impl, timeout_ns);
+}
+
+static inline void cond_signal(struct cond *c)
+{
+	os_cond_signal(&c->impl);
+}
+
+static inline void cond_broadcast(struct cond *c)
+{
+	os_cond_broadcast(&c->impl);
+}
+
+#endif

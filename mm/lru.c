@@ -1,0 +1,267 @@
+/*
+ * lru.c - which list a page is on follows from its flags.
+ *
+ *   (1) PG_lru is set exactly while the page is on a list; it is set and
+ *       cleared with the lock held.
+ *   (2) PG_active, PG_anon and PG_unevictable of a page on a list change only
+ *       with the lock held: they say which list.
+ *   (3) A page without references is on a list only until lru_del(), by the
+ *       one who dropped the last.
+ */
+#include "mm/lru.h"
+
+#include "mm/mm.h"
+#include "mm/page_alloc.h"
+
+static enum lru_list list_of(const struct page *page)
+{
+	enum lru_list list = LRU_INACTIVE_FILE;
+
+	if (page_test(page, PG_unevictable))
+		return LRU_UNEVICTABLE;
+	if (page_test(page, PG_anon))
+		list = LRU_INACTIVE_ANON;
+	return page_test(page, PG_active) ? list + LRU_ACTIVE : list;
+}
+
+void lruvec_init(struct lruvec *v)
+{
+	mutex_init(&v->lock);
+	for (int i = 0; i < NR_LRU_LISTS; i++) {
+		list_init(&v->lists[i]);
+		atomic_store(&v->nr[i], 0);
+	}
+}
+
+void lru_batch_init(struct lru_batch *b)
+{
+	*b = (struct lru_batch){ .nr_add = 0 };
+	mutex_init(&b->lock);
+}
+
+static void count(struct mm *mm, enum lru_list list, long delta)
+{
+	struct lruvec *v = &mm->lru;
+
+	atomic_store_explicit(&v->nr[list],
+			      lru_size(v, list) + (unsigned long)delta,
+			      memory_order_relaxed);
+	vmstat_add(mm, NR_INACTIVE_ANON + list, delta);
+}
+
+static void link_page(struct mm *mm, struct page *page, bool at_tail)
+	must_hold(mm->lru.lock)
+{
+	enum lru_list list = list_of(page);
+
+	VM_ASSERT(!page_test(page, PG_lru));
+	page_set(page, PG_lru); /* (1) */
+	if (at_tail)
+		list_add_tail(&mm->lru.lists[list], &page->lru);
+	else
+		list_add(&mm->lru.lists[list], &page->lru);
+	count(mm, list, 1);
+}
+
+static void unlink_page(struct mm *mm, struct page *page)
+	must_hold(mm->lru.lock)
+{
+	count(mm, list_of(page), -1);
+	page_clear(page, PG_lru);
+	list_del_init(&page->lru);
+}
+
+/* Move to the active list, unless that has been done meanwhile. */
+static void activate(struct mm *mm, struct page *page) must_hold(mm->lru.lock)
+{
+	if (!page_test(page, PG_lru) || page_test(page, PG_active) ||
+	    page_test(page, PG_unevictable))
+		return;
+	unlink_page(mm, page);
+	page_set(page, PG_active);
+	link_page(mm, page, false);
+	vmstat_inc(mm, PGACTIVATE);
+}
+
+/*
+ * Put a batch where it belongs. The references are dropped afterwards, as the
+ * last one frees the page and takes it off its list again.
+ */
+static void batch_flush(struct mm *mm, struct lru_batch *b) must_hold(b->lock)
+{
+	struct page *done[2 * LRU_BATCH];
+	unsigned int nr = 0;
+
+	mutex_lock(&mm->lru.lock);
+	for (unsigned int i = 0; i < b->nr_add; i++) {
+		if (!page_test(b->add[i], PG_lru))
+			link_page(mm, b->add[i], false);
+		done[nr++] = b->add[i];
+	}
+	for (unsigned int i = 0; i < b->nr_activate; i++) {
+		activate(mm, b->activate[i]);
+		done[nr++] = b->activate[i];
+	}
+	mutex_unlock(&mm->lru.lock);
+	b->nr_add = b->nr_activate = 0;
+	for (unsigned int i = 0; i < nr; i++)
+		page_put(mm, done[i]);
+}
+
+void lru_add(struct mm *mm, struct page *page)
+{
+	struct lru_batch *b = &mm->lru_batches[mm_slot(mm)];
+
+	page_get(page);
+	mutex_lock(&b->lock);
+	b->add[b->nr_add++] = page;
+	if (b->nr_add == LRU_BATCH)
+		batch_flush(mm, b);
+	mutex_unlock(&b->lock);
+}
+
+static void activate_soon(struct mm *mm, struct page *page)
+{
+	struct lru_batch *b = &mm->lru_batches[mm_slot(mm)];
+
+	page_get(page);
+	mutex_lock(&b->lock);
+	b->activate[b->nr_activate++] = page;
+	if (b->nr_activate == LRU_BATCH)
+		batch_flush(mm, b);
+	mutex_unlock(&b->lock);
+}
+
+void page_mark_accessed(struct mm *mm, struct page *page)
+{
+	if (!page_test(page, PG_referenced)) {
+		page_set(page, PG_referenced);
+		return;
+	}
+	if (page_test(page, PG_active | PG_unevictable))
+		return;
+	/* In a batch still, it will be seen at its first scan. */
+	if (!page_test(page, PG_lru))
+		return;
+	if (page_test_and_clear(page, PG_referenced))
+		activate_soon(mm, page);
+}
+
+void lru_del(struct mm *mm, struct page *page)
+{
+	mutex_lock(&mm->lru.lock);
+	if (page_test(page, PG_lru))
+		unlink_page(mm, page);
+	mutex_unlock(&mm->lru.lock);
+}
+
+void lru_rotate(struct mm *mm, struct page *page)
+{
+	mutex_lock(&mm->lru.lock);
+	if (page_test(page, PG_lru) &&
+	    !page_test(page, PG_active | PG_unevictable)) {
+		unlink_page(mm, page);
+		link_page(mm, page, true);
+		vmstat_inc(mm, PGROTATED);
+	}
+	mutex_unlock(&mm->lru.lock);
+}
+
+void lru_drain(struct mm *mm)
+{
+	for (unsigned int i = 0; i < mm->nr_slots; i++) {
+		struct lru_batch *b = &mm->lru_batches[i];
+
+		mutex_lock(&b->lock);
+		if (b->nr_add + b->nr_activate > 0)
+			batch_flush(mm, b);
+		mutex_unlock(&b->lock);
+	}
+}
+
+static bool zone_wanted(struct mm *mm, const struct page *page,
+			unsigned int zone_mask)
+{
+	pfn_t pfn = page_to_pfn(&mm->arena, page);
+
+	for (int t = 0; t < NR_ZONES; t++)
+		if (zone_contains(&mm->zones[t], pfn))
+			return zone_mask & 1u << t;
+	return false;
+}
+
+unsigned int lru_isolate(struct mm *mm, enum lru_list list, unsigned int nr,
+			 unsigned int zone_mask, struct list_head *pages,
+			 unsigned long *nr_scanned)
+{
+	struct list_head *from = &mm->lru.lists[list];
+	unsigned long left = lru_size(&mm->lru, list);
+	unsigned int taken = 0;
+	struct list_head passed;
+
+	/*
+	 * Pages of other zones do not count as scanned, but looking for the
+	 * right ones must end: at most this many are passed in one go.
+	 */
+	unsigned long budget = max_of(nr * 16ul, left / 4);
+
+	list_init(&passed);
+	mutex_lock(&mm->lru.lock);
+	while (taken < nr && left-- > 0 && budget-- > 0 && !list_empty(from)) {
+		struct page *page = list_last_entry(from, struct page, lru);
+
+		if (!zone_wanted(mm, page, zone_mask)) {
+			list_move(&passed, &page->lru);
+			continue;
+		}
+		++*nr_scanned;
+		if (!page_get_unless_zero(page)) {
+			list_move(&passed, &page->lru); /* (3) */
+			continue;
+		}
+		unlink_page(mm, page);
+		list_add(pages, &page->lru);
+		taken++;
+	}
+	list_splice(from, &passed);
+	mutex_unlock(&mm->lru.lock);
+	return taken;
+}
+
+void lru_putback(struct mm *mm, struct list_head *pages)
+{
+	while (!list_empty(pages)) {
+		struct page *batch[2 * LRU_BATCH];
+		unsigned int nr = 0;
+
+		mutex_lock(&mm->lru.lock);
+		while (nr < ARRAY_SIZE(batch) && !list_empty(pages)) {
+			struct page *page =
+				list_first_entry(pages, struct page, lru);
+
+			list_del_init(&page->lru);
+			link_page(mm, page, false);
+			batch[nr++] = page;
+		}
+		mutex_unlock(&mm->lru.lock);
+		for (unsigned int i = 0; i < nr; i++)
+			page_put(mm, batch[i]);
+	}
+}
+
+void lru_check(struct mm *mm)
+{
+	mutex_lock(&mm->lru.lock);
+	for (int i = 0; i < NR_LRU_LISTS; i++) {
+		unsigned long nr = 0;
+		struct page *page;
+
+		list_for_each_entry(page, &mm->lru.lists[i], struct page, lru) {
+			ASSERT(page_test(page, PG_lru));	   /* (1) */
+			ASSERT(list_of(page) == (enum lru_list)i); /* (2) */
+			nr++;
+		}
+		ASSERT(nr == lru_size(&mm->lru, (enum lru_list)i));
+	}
+	mutex_unlock(&mm->lru.lock);
+}

@@ -1,0 +1,96 @@
+/*
+ * lru.h - the five lists of a node (Linux: mm/swap.c).
+ *
+ *	inactive anon | active anon | inactive file | active file | unevictable
+ *
+ * Two bits decide where a page goes. An access sets *referenced*; an access to
+ * a referenced inactive page makes it active and clears the bit. The scan from
+ * the tail clears referenced and gives the page another round. So one access
+ * is not enough to become active, and one quiet scan not enough to be taken.
+ *
+ *	               access           access
+ *	inactive,0 ──────────► inactive,1 ──────────► active,0 ◄─► active,1
+ *	    ▲ ◄──────────────────────┘                  │   access / scan
+ *	    │           scan                            │
+ *	    └───────────────────────────────────────────┘ scan
+ *
+ * Pages on their way to a list wait in a batch of their CPU, so that the lock
+ * of the lists is taken once for many.
+ */
+#ifndef MM_LRU_H
+#define MM_LRU_H
+
+#include "mm/lock.h"
+#include "mm/page.h"
+
+struct mm;
+
+enum lru_list {
+	LRU_INACTIVE_ANON,
+	LRU_ACTIVE_ANON,
+	LRU_INACTIVE_FILE,
+	LRU_ACTIVE_FILE,
+	LRU_UNEVICTABLE,
+	NR_LRU_LISTS
+};
+
+#define LRU_ACTIVE 1 /* LRU_x_INACTIVE + LRU_ACTIVE is its active list */
+
+/* (L) guarded by lock. */
+struct lruvec {
+	struct mutex lock;
+	struct list_head lists[NR_LRU_LISTS];	/* newest first (L) */
+	_Atomic unsigned long nr[NR_LRU_LISTS]; /* their lengths (L) */
+};
+
+#define LRU_BATCH 15 /* as the kernel's PAGEVEC_SIZE */
+
+/* Pages with a reference each, not yet where they should be; (S) lock. */
+struct lru_batch {
+	_Alignas(CACHE_LINE) struct mutex lock;
+	unsigned int nr_add, nr_activate; /* (S) */
+	struct page *add[LRU_BATCH];	  /* to a list (S) */
+	struct page *activate[LRU_BATCH]; /* to its active list (S) */
+};
+
+void lruvec_init(struct lruvec *v);
+void lru_batch_init(struct lru_batch *b);
+
+/* Queue a new page, by its flags (PG_active, PG_anon, PG_unevictable). */
+void lru_add(struct mm *mm, struct page *page);
+/* An access: see the drawing. The caller has a reference. */
+void page_mark_accessed(struct mm *mm, struct page *page);
+/* Referenced since the last call? Clears the bit. */
+static inline bool page_check_referenced(struct page *page)
+{
+	return page_test(page, PG_referenced) &&
+	       page_test_and_clear(page, PG_referenced);
+}
+
+/* Take a page that nobody can find any more off its list. */
+void lru_del(struct mm *mm, struct page *page);
+/* To the tail of its inactive list: it is the next to go. */
+void lru_rotate(struct mm *mm, struct page *page);
+/* Empty all batches. */
+void lru_drain(struct mm *mm);
+
+/*
+ * For reclaim: up to nr pages from the tail of a list, off the list and with a
+ * reference each, onto "pages". Pages outside the zones of zone_mask are
+ * passed by. *nr_scanned: how many were looked at. Returns how many were taken.
+ */
+unsigned int lru_isolate(struct mm *mm, enum lru_list list, unsigned int nr,
+			 unsigned int zone_mask, struct list_head *pages,
+			 unsigned long *nr_scanned);
+/* Back to the lists, by their flags; drops the references. */
+void lru_putback(struct mm *mm, struct list_head *pages);
+
+static inline unsigned long lru_size(struct lruvec *v, enum lru_list list)
+{
+	return atomic_load_explicit(&v->nr[list], memory_order_relaxed);
+}
+
+/* Abort unless lengths and flags agree with the lists. */
+void lru_check(struct mm *mm);
+
+#endif

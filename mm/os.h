@@ -1,0 +1,86 @@
+/*
+ * os.h - the outside world: threads, locks, waits, clock, randomness, memory.
+ *
+ * Nothing else in the tree calls pthread_*, clock_gettime() or sched_getcpu();
+ * I/O is behind mm/page_io.h in the same way. There are two implementations,
+ * chosen when a program is linked: mm/os_posix.c, and tests/sim/os_sim.c, which
+ * lets one thread run at a time, picks the next by seed at every lock, wait and
+ * I/O, and has a clock of its own.
+ *
+ * The lock types are opaque storage, so that no header of either one leaks in.
+ * Code takes locks through mm/lock.h, which adds the contracts clang proves.
+ */
+#ifndef MM_OS_H
+#define MM_OS_H
+
+#include "mm/types.h"
+
+#include <time.h>
+
+struct os_mutex {
+	_Alignas(8) unsigned char space[40];
+};
+
+struct os_rwlock {
+	_Alignas(8) unsigned char space[56];
+};
+
+struct os_cond {
+	_Alignas(8) unsigned char space[48];
+};
+
+struct os_thread {
+	_Alignas(8) unsigned char space[16];
+};
+
+void os_mutex_init(struct os_mutex *m);
+void os_mutex_lock(struct os_mutex *m);
+bool os_mutex_trylock(struct os_mutex *m);
+void os_mutex_unlock(struct os_mutex *m);
+
+void os_rwlock_init(struct os_rwlock *l);
+void os_rwlock_lock_shared(struct os_rwlock *l);
+void os_rwlock_lock(struct os_rwlock *l);
+bool os_rwlock_trylock_shared(struct os_rwlock *l);
+bool os_rwlock_trylock(struct os_rwlock *l);
+void os_rwlock_unlock(struct os_rwlock *l);
+
+void os_cond_init(struct os_cond *c);
+/* Release m, sleep until woken (perhaps for no reason), take m again. */
+void os_cond_wait(struct os_cond *c, struct os_mutex *m);
+/* The same, but at most timeout_ns. Returns false if that ran out. */
+bool os_cond_timedwait(struct os_cond *c, struct os_mutex *m,
+		       uint64_t timeout_ns);
+void os_cond_signal(struct os_cond *c);
+void os_cond_broadcast(struct os_cond *c);
+
+/*
+ * Start a thread that runs fn(arg). name: at most 15 characters. Returns 0 or
+ * -errno.
+ */
+int os_thread_start(struct os_thread *t, const char *name, void (*fn)(void *),
+		    void *arg);
+void os_thread_join(struct os_thread *t);
+
+/* Nanoseconds of a clock that never goes back. */
+uint64_t os_now_ns(void);
+/* The time of day. */
+struct timespec os_realtime(void);
+void os_sleep_ns(uint64_t ns);
+
+uint64_t os_random(void);
+
+/* The CPU this thread is on at this instant; it may be another at the next. */
+unsigned int os_cpu(void);
+/* CPUs there may ever be: every os_cpu() is below it. */
+unsigned int os_nr_cpus(void);
+
+/*
+ * size bytes of zeroed memory that can be given back in parts. *fd: the memory
+ * file behind it, or -1 where there is none. Returns NULL if there is not as
+ * much.
+ */
+void *os_arena_map(size_t size, int *fd);
+void os_arena_unmap(void *base, size_t size, int fd);
+
+#endif

@@ -1,0 +1,241 @@
+/* os_posix.c - the outside world as Linux and POSIX threads provide it. */
+#include "mm/os.h"
+
+#include "mm/bug.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+_Static_assert(sizeof(pthread_mutex_t) <= sizeof(struct os_mutex), "size");
+_Static_assert(sizeof(pthread_rwlock_t) <= sizeof(struct os_rwlock), "size");
+_Static_assert(sizeof(pthread_cond_t) <= sizeof(struct os_cond), "size");
+_Static_assert(sizeof(pthread_t) <= sizeof(struct os_thread), "size");
+
+static pthread_mutex_t *mutex_of(struct os_mutex *m)
+{
+	return (pthread_mutex_t *)m->space;
+}
+
+static pthread_rwlock_t *rwlock_of(struct os_rwlock *l)
+{
+	return (pthread_rwlock_t *)l->space;
+}
+
+static pthread_cond_t *cond_of(struct os_cond *c)
+{
+	return (pthread_cond_t *)c->space;
+}
+
+void os_mutex_init(struct os_mutex *m)
+{
+	pthread_mutex_init(mutex_of(m), NULL);
+}
+
+void os_mutex_lock(struct os_mutex *m)
+{
+	int err = pthread_mutex_lock(mutex_of(m));
+
+	ASSERT(err == 0);
+}
+
+bool os_mutex_trylock(struct os_mutex *m)
+{
+	return pthread_mutex_trylock(mutex_of(m)) == 0;
+}
+
+void os_mutex_unlock(struct os_mutex *m)
+{
+	pthread_mutex_unlock(mutex_of(m));
+}
+
+void os_rwlock_init(struct os_rwlock *l)
+{
+	pthread_rwlock_init(rwlock_of(l), NULL);
+}
+
+void os_rwlock_lock_shared(struct os_rwlock *l)
+{
+	int err = pthread_rwlock_rdlock(rwlock_of(l));
+
+	ASSERT(err == 0);
+}
+
+void os_rwlock_lock(struct os_rwlock *l)
+{
+	int err = pthread_rwlock_wrlock(rwlock_of(l));
+
+	ASSERT(err == 0);
+}
+
+bool os_rwlock_trylock_shared(struct os_rwlock *l)
+{
+	return pthread_rwlock_tryrdlock(rwlock_of(l)) == 0;
+}
+
+bool os_rwlock_trylock(struct os_rwlock *l)
+{
+	return pthread_rwlock_trywrlock(rwlock_of(l)) == 0;
+}
+
+void os_rwlock_unlock(struct os_rwlock *l)
+{
+	pthread_rwlock_unlock(rwlock_of(l));
+}
+
+void os_cond_init(struct os_cond *c)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond_of(c), &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+void os_cond_wait(struct os_cond *c, struct os_mutex *m)
+{
+	pthread_cond_wait(cond_of(c), mutex_of(m));
+}
+
+bool os_cond_timedwait(struct os_cond *c, struct os_mutex *m,
+		       uint64_t timeout_ns)
+{
+	uint64_t until = os_now_ns() + timeout_ns;
+	struct timespec ts = {
+		.tv_sec = (time_t)(until / NSEC_PER_SEC),
+		.tv_nsec = (long)(until % NSEC_PER_SEC),
+	};
+
+	return pthread_cond_timedwait(cond_of(c), mutex_of(m), &ts) !=
+	       ETIMEDOUT;
+}
+
+void os_cond_signal(struct os_cond *c)
+{
+	pthread_cond_signal(cond_of(c));
+}
+
+void os_cond_broadcast(struct os_cond *c)
+{
+	pthread_cond_broadcast(cond_of(c));
+}
+
+/* What a new thread needs to find its way. */
+struct trampoline {
+	void (*fn)(void *);
+	void *arg;
+};
+
+static void *thread_main(void *arg)
+{
+	struct trampoline t = *(struct trampoline *)arg;
+
+	free(arg);
+	t.fn(t.arg);
+	return NULL;
+}
+
+int os_thread_start(struct os_thread *t, const char *name, void (*fn)(void *),
+		    void *arg)
+{
+	pthread_t *id = (pthread_t *)t->space;
+	struct trampoline *tramp = malloc(sizeof(*tramp));
+	int err;
+
+	if (!tramp)
+		return -ENOMEM;
+	*tramp = (struct trampoline){ fn, arg };
+	err = pthread_create(id, NULL, thread_main, tramp);
+	if (err) {
+		free(tramp);
+		return -err;
+	}
+	pthread_setname_np(*id, name);
+	return 0;
+}
+
+void os_thread_join(struct os_thread *t)
+{
+	pthread_join(*(pthread_t *)t->space, NULL);
+}
+
+uint64_t os_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+struct timespec os_realtime(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts;
+}
+
+void os_sleep_ns(uint64_t ns)
+{
+	struct timespec ts = {
+		.tv_sec = (time_t)(ns / NSEC_PER_SEC),
+		.tv_nsec = (long)(ns % NSEC_PER_SEC),
+	};
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, &ts) == EINTR)
+		;
+}
+
+uint64_t os_random(void)
+{
+	uint64_t r = 0;
+	ssize_t n = getrandom(&r, sizeof(r), GRND_NONBLOCK);
+
+	return n == (ssize_t)sizeof(r) ? r : os_now_ns();
+}
+
+unsigned int os_cpu(void)
+{
+	int cpu = sched_getcpu();
+
+	return cpu < 0 ? 0 : (unsigned int)cpu;
+}
+
+unsigned int os_nr_cpus(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_CONF);
+
+	return n < 1 ? 1 : (unsigned int)n;
+}
+
+void *os_arena_map(size_t size, int *fd)
+{
+	void *base;
+
+	*fd = memfd_create("plimsoll-arena", MFD_CLOEXEC);
+	if (*fd < 0)
+		return NULL;
+	if (ftruncate(*fd, (off_t)size) < 0)
+		goto out_close;
+	base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	if (base == MAP_FAILED)
+		goto out_close;
+	return base;
+
+out_close:
+	close(*fd);
+	*fd = -1;
+	return NULL;
+}
+
+void os_arena_unmap(void *base, size_t size, int fd)
+{
+	munmap(base, size);
+	if (fd >= 0)
+		close(fd);
+}

@@ -1,0 +1,380 @@
+/*
+ * page_cache.c - who may put a page in, and who may take it out.
+ *
+ *   (1) page->mapping and ->index are set before the page can be found, and
+ *       change only with the page locked and the mapping's lock held.
+ *   (2) The cache's own reference is dropped by whoever takes the page out.
+ *   (3) A page that is not up to date is locked by its reader, or about to be
+ *       filled or removed by the one who has it locked.
+ */
+#include "mm/page_cache.h"
+
+#include "mm/mm.h"
+#include "mm/page_alloc.h"
+#include "mm/page_wait.h"
+#include "mm/writeback.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct page *page_cache_find(struct address_space *m, pgoff_t index)
+{
+	struct page *page;
+
+	mutex_lock(&m->lock);
+	page = xa_load(&m->pages, index);
+	if (page && xa_is_value(page))
+		page = NULL;
+	if (page && !page_get_unless_zero(page))
+		page = NULL;
+	mutex_unlock(&m->lock);
+	return page;
+}
+
+unsigned int page_cache_find_run(struct address_space *m, pgoff_t first,
+				 unsigned int nr, struct page **pages)
+{
+	unsigned int n;
+
+	mutex_lock(&m->lock);
+	for (n = 0; n < nr; n++) {
+		struct page *page = xa_load(&m->pages, first + n);
+
+		if (!page || xa_is_value(page) || !page_test(page, PG_uptodate))
+			break;
+		if (!page_get_unless_zero(page))
+			break;
+		pages[n] = page;
+	}
+	mutex_unlock(&m->lock);
+	return n;
+}
+
+/* Returns -ENOMEM if the tree needs nodes that are not in the stash. */
+static int try_add(struct address_space *m, struct page *page, pgoff_t index,
+		   struct xa_stash *stash)
+{
+	uint64_t value = 0;
+	bool had_value = false;
+	void *old;
+	int err = -EEXIST;
+
+	mutex_lock(&m->lock);
+	old = xa_load(&m->pages, index);
+	if (old && !xa_is_value(old))
+		goto out;
+	page->mapping = m->id; /* (1) */
+	page->index = index;
+	err = xa_store(&m->pages, index, page, stash);
+	if (err) {
+		page->mapping = 0;
+		goto out;
+	}
+	page_get(page);
+	m->nr_pages++;
+	had_value = old != NULL;
+	if (had_value)
+		value = xa_to_value(old);
+out:
+	mutex_unlock(&m->lock);
+	if (had_value && m->ops->free_value)
+		m->ops->free_value(m, index, value);
+	return err;
+}
+
+int page_cache_add(struct address_space *m, struct page *page, pgoff_t index,
+		   gfp_t gfp)
+{
+	struct xa_stash stash = { .nr = 0 };
+	int err;
+
+	VM_ASSERT(page_test(page, PG_locked) && page->mapping == 0);
+	err = try_add(m, page, index, NULL);
+	if (err == -ENOMEM && (gfp & (GFP_RECLAIM | GFP_RESERVE))) {
+		gfp &= ~(GFP_MOVABLE | GFP_ZERO);
+		if (xa_stash_fill(&m->pages, &stash, gfp) == 0)
+			err = try_add(m, page, index, &stash);
+		xa_stash_drain(&m->pages, &stash);
+	}
+	if (err)
+		return err;
+	vmstat_inc(m->mm, NR_FILE_PAGES);
+	lru_add(m->mm, page);
+	return 0;
+}
+
+/* The page at index, locked: 1; there is none: 0; or -EAGAIN. */
+static int grab_old(struct address_space *m, pgoff_t index, gfp_t gfp,
+		    struct page **result)
+{
+	struct page *page = page_cache_find(m, index);
+
+	*result = page;
+	if (!page)
+		return 0;
+	if (gfp & GFP_RECLAIM) {
+		page_lock(&m->mm->page_waits, page);
+	} else if (!page_trylock(page)) {
+		page_put(m->mm, page);
+		return -EAGAIN;
+	}
+	if (page->mapping == m->id && page->index == index)
+		return 1;
+	/* Taken out before we had the lock: look again. */
+	page_unlock(&m->mm->page_waits, page);
+	page_put(m->mm, page);
+	return grab_old(m, index, gfp, result);
+}
+
+struct page *page_cache_grab(struct address_space *m, pgoff_t index, gfp_t gfp,
+			     int *err)
+{
+	struct page *page;
+
+	for (;;) {
+		*err = grab_old(m, index, gfp, &page);
+		if (*err != 0)
+			return *err > 0 ? page : NULL;
+		page = page_alloc(m->mm, gfp | GFP_MOVABLE, 0);
+		*err = -ENOMEM;
+		if (!page)
+			return NULL;
+		page_set(page, PG_locked);
+		*err = page_cache_add(m, page, index, gfp);
+		if (*err == 0)
+			return page;
+		page_clear(page, PG_locked);
+		page_put(m->mm, page);
+		if (*err != -EEXIST)
+			return NULL;
+	}
+}
+
+/* Out of the tree, with the lock held. The cache's reference is the caller's. */
+static void erase(struct address_space *m, struct page *page) must_hold(m->lock)
+{
+	void *entry = xa_erase(&m->pages, page->index);
+
+	ASSERT(entry == page);
+	m->nr_pages--;
+}
+
+static void dropped(struct address_space *m, struct page *page)
+{
+	vmstat_dec(m->mm, NR_FILE_PAGES);
+	if (m->ops->page_dropped)
+		m->ops->page_dropped(m, page);
+}
+
+void page_cache_remove(struct address_space *m, struct page *page)
+{
+	ASSERT(page_test(page, PG_locked));
+	ASSERT(!page_test(page, PG_dirty | PG_writeback));
+	/* While page->mapping is set the owner cannot go away under us. */
+	dropped(m, page);
+	mutex_lock(&m->lock);
+	erase(m, page);
+	page->mapping = 0;
+	mutex_unlock(&m->lock);
+	page_put(m->mm, page); /* (2) */
+}
+
+bool page_cache_remove_unused(struct address_space *m, struct page *page)
+{
+	bool removed = false;
+
+	VM_ASSERT(page_test(page, PG_locked));
+	mutex_lock(&m->lock);
+	/* Nobody finds it while we hold the lock: the count can only fall. */
+	if (!page_test(page, PG_dirty | PG_writeback) &&
+	    page_freeze_refs(page, 2)) {
+		dropped(m, page);
+		erase(m, page);
+		page->mapping = 0;
+		removed = true;
+	}
+	mutex_unlock(&m->lock);
+	return removed;
+}
+
+/* The next entry at or after *index: a page (locked) or a value (erased). */
+static struct page *next_locked(struct address_space *m, pgoff_t *index,
+				bool *found)
+{
+	struct page *page;
+
+	mutex_lock(&m->lock);
+	page = xa_find(&m->pages, index, UINT64_MAX, XA_PRESENT);
+	*found = page != NULL;
+	if (page && xa_is_value(page)) {
+		uint64_t value = xa_to_value(page);
+
+		xa_erase(&m->pages, *index);
+		mutex_unlock(&m->lock);
+		if (m->ops->free_value)
+			m->ops->free_value(m, *index, value);
+		return NULL;
+	}
+	if (page)
+		page_get(page);
+	mutex_unlock(&m->lock);
+	if (page)
+		page_lock(&m->mm->page_waits, page);
+	return page;
+}
+
+void page_cache_truncate(struct address_space *m, pgoff_t first)
+{
+	pgoff_t index = first;
+	bool found = true;
+
+	while (found) {
+		struct page *page = next_locked(m, &index, &found);
+
+		if (!page)
+			continue;
+		if (page->mapping == m->id && page->index >= first) {
+			page_wait(&m->mm->page_waits, page, PG_writeback);
+			page_cancel_dirty(m, page);
+			page_cache_remove(m, page);
+		}
+		page_unlock(&m->mm->page_waits, page);
+		page_put(m->mm, page);
+	}
+}
+
+unsigned long page_cache_invalidate(struct address_space *m, pgoff_t first,
+				    pgoff_t last)
+{
+	unsigned long dropped_pages = 0;
+	pgoff_t index = first;
+
+	for (;; index++) {
+		struct page *page;
+		bool removed;
+
+		mutex_lock(&m->lock);
+		page = xa_find(&m->pages, &index, last, XA_PRESENT);
+		if (page && !xa_is_value(page))
+			page_get(page);
+		mutex_unlock(&m->lock);
+		if (!page)
+			return dropped_pages;
+		if (xa_is_value(page))
+			continue;
+		if (!page_trylock(page)) {
+			page_put(m->mm, page);
+			continue;
+		}
+		/* Pages still in a batch of lru.c have its reference. */
+		removed = page->mapping == m->id &&
+			  page_cache_remove_unused(m, page);
+		page_unlock(&m->mm->page_waits, page);
+		if (removed) {
+			if (page_test(page, PG_lru))
+				lru_del(m->mm, page);
+			page_free(m->mm, page, true);
+			dropped_pages++;
+		} else {
+			page_put(m->mm, page);
+		}
+		if (index == last)
+			return dropped_pages;
+	}
+}
+
+void page_run_map(struct page_run *run, unsigned int from, unsigned int to)
+{
+	struct arena *a = &run->mapping->mm->arena;
+
+	for (unsigned int i = from; i < to; i++)
+		run->iov[i] = (struct iovec){ page_address(a, run->pages[i]),
+					      PAGE_SIZE };
+}
+
+static void read_start(struct page_run *run)
+{
+	struct address_space *m = run->mapping;
+
+	vmstat_inc(m->mm, READ_IO);
+	m->ops->read_run(m, run);
+}
+
+unsigned int page_cache_read(struct address_space *m, pgoff_t first,
+			     unsigned int nr, pgoff_t marker, gfp_t gfp)
+{
+	struct mm *mm = m->mm;
+	struct page_run *run = NULL;
+	unsigned int started = 0;
+
+	for (pgoff_t index = first; index < first + nr; index++) {
+		struct page *page = page_cache_find(m, index);
+
+		if (page) {
+			page_put(mm, page);
+			if (run)
+				read_start(run);
+			run = NULL;
+			continue;
+		}
+		if (!run) {
+			run = mempool_alloc(&mm->runs, gfp & ~GFP_MOVABLE);
+			if (!run)
+				break;
+			run->mapping = m;
+			run->first = index;
+			run->nr = 0;
+		}
+		page = page_alloc(mm, gfp | GFP_MOVABLE | GFP_COLD, 0);
+		if (!page)
+			break;
+		page_set(page,
+			 PG_locked | (index == marker ? PG_readahead : 0));
+		if (page_cache_add(m, page, index, gfp) < 0) {
+			page_clear(page, PG_locked | PG_readahead);
+			page_put(mm, page);
+			break;
+		}
+		run->pages[run->nr++] = page; /* with our reference */
+		started++;
+		if (run->nr == PAGE_RUN_MAX) {
+			read_start(run);
+			run = NULL;
+		}
+	}
+	if (run && run->nr > 0)
+		read_start(run);
+	else if (run)
+		mempool_free(&mm->runs, run);
+	page_io_kick(mm->io);
+	return started;
+}
+
+void page_run_read_done(struct page_run *run, uint64_t nr_bytes, int err)
+{
+	struct address_space *m = run->mapping;
+	struct mm *mm = m->mm;
+
+	vmstat_add(mm, PGPGIN, (long)(nr_bytes >> 10));
+	if (err)
+		vmstat_inc(mm, READ_IO_ERROR);
+	for (unsigned int i = 0; i < run->nr; i++) {
+		struct page *page = run->pages[i];
+		uint64_t start = (uint64_t)i << PAGE_SHIFT;
+		size_t have = 0;
+
+		if (nr_bytes > start)
+			have = (size_t)min_of(nr_bytes - start,
+					      (uint64_t)PAGE_SIZE);
+		if (err) {
+			page_cache_remove(m, page); /* (3) */
+		} else {
+			memset((char *)page_address(&mm->arena, page) + have, 0,
+			       PAGE_SIZE - have);
+			page_set(page, PG_uptodate);
+		}
+		page_unlock(&mm->page_waits, page);
+		page_put(mm, page);
+	}
+	mempool_free(&mm->runs, run);
+}

@@ -1,0 +1,76 @@
+/*
+ * page_io.h - reading and writing what pages are backed by.
+ *
+ * One contract, two implementations: io_uring (mm/page_io_uring.c) and a fake
+ * disk (tests/sim/page_io_sim.c). A struct page_io is embedded in whatever
+ * waits for it, and must stay where it is until its done() is called.
+ *
+ * done() runs on the engine's completion thread, without locks. It must not
+ * block and must not allocate without GFP_MEMALLOC.
+ */
+#ifndef MM_PAGE_IO_H
+#define MM_PAGE_IO_H
+
+#include "mm/types.h"
+
+#include <sys/uio.h>
+
+struct mm;
+struct page_io_engine;
+
+enum page_io_op { PAGE_IO_READ, PAGE_IO_WRITE };
+
+struct page_io {
+	enum page_io_op op;
+	int fd;
+	/*
+	 * The descriptor is a buffered one: leave no copy in the host's page
+	 * cache. A write is on its way to the device before it is done.
+	 */
+	bool drop_behind;
+	uint64_t offset;
+	struct iovec *iov;
+	unsigned int nr_iov;
+	uint64_t nr_bytes; /* the sum of iov */
+	int64_t result;	   /* bytes, or -errno; set before done() */
+	void (*done)(struct page_io *io);
+
+	/* the engine's own ------------------------------------------------ */
+	struct page_io *next;
+	unsigned int nr_pending;
+};
+
+/*
+ * Start an engine that can have "depth" operations in flight without waiting.
+ * NULL and *err = -errno if the system does not provide it.
+ */
+struct page_io_engine *page_io_start(struct mm *mm, unsigned int depth,
+				     int *err);
+/* Wait for what is in flight, and stop. */
+void page_io_stop(struct page_io_engine *e);
+
+/*
+ * This range stays where it is and is used for I/O often: register it. 0 or
+ * -errno; I/O works all the same.
+ */
+int page_io_register(struct page_io_engine *e, void *base, size_t size);
+
+/*
+ * Begin an operation; done() is called when it has ended, always, and only
+ * from the completion thread. Does not wait for the device. With more, the
+ * caller has further ones and ends with page_io_kick().
+ */
+void page_io_submit(struct page_io_engine *e, struct page_io *io);
+void page_io_queue(struct page_io_engine *e, struct page_io *io);
+void page_io_kick(struct page_io_engine *e);
+
+/* The rest is for threads that may block. Each returns 0 or -errno. */
+
+/* Allocate [offset, +len) and make the file at least that long. */
+int page_io_fallocate(struct page_io_engine *e, int fd, uint64_t offset,
+		      uint64_t len);
+int page_io_truncate(struct page_io_engine *e, int fd, uint64_t size);
+/* What was written is to survive a power cut. */
+int page_io_sync(struct page_io_engine *e, int fd, bool data_only);
+
+#endif

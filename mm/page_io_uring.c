@@ -1,0 +1,271 @@
+/*
+ * page_io_uring.c - io_uring does the I/O, one thread takes the completions.
+ *
+ *   (1) Submission entries are taken and submitted with the ring's lock held.
+ *   (2) One operation is one to three entries, linked: the transfer, and for
+ *       drop_behind what pushes the pages out and forgets them. nr_pending
+ *       counts those whose completions are still to come; only the completion
+ *       thread counts it down, and calls done() at 0.
+ *   (3) A transfer the fault injector picked is sent as a no-op with the error
+ *       remembered, so that failures arrive on the same thread as successes.
+ */
+#include "mm/page_io.h"
+
+#include "mm/bug.h"
+#include "mm/mm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* The two low bits of a completion's user data: which step it ends. */
+enum step { STEP_TRANSFER, STEP_PUSH, STEP_FORGET, STEP_STOP, STEP_MASK = 3 };
+
+struct page_io_engine {
+	struct mm *mm;
+	struct mutex lock; /* of the submission side */
+	struct io_uring ring;
+	char *fixed_base; /* the registered range */
+	size_t fixed_size;
+	unsigned int nr_queued; /* not yet submitted (lock) */
+	struct os_thread completer;
+};
+
+static void *step_data(struct page_io *io, enum step step)
+{
+	return (void *)((uintptr_t)io | step);
+}
+
+/* An entry of the submission queue; makes room by submitting what is there. */
+static struct io_uring_sqe *get_sqe(struct page_io_engine *e) must_hold(e->lock)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&e->ring);
+
+	while (!sqe) {
+		int n = io_uring_submit(&e->ring);
+
+		ASSERT(n >= 0 || n == -EAGAIN || n == -EBUSY || n == -EINTR);
+		sqe = io_uring_get_sqe(&e->ring);
+	}
+	e->nr_queued++;
+	return sqe;
+}
+
+static bool is_fixed(const struct page_io_engine *e, const struct page_io *io)
+{
+	const char *base = io->iov[0].iov_base;
+
+	return e->fixed_size && io->nr_iov == 1 && base >= e->fixed_base &&
+	       base + io->iov[0].iov_len <= e->fixed_base + e->fixed_size;
+}
+
+static void prepare_transfer(struct page_io_engine *e, struct page_io *io)
+	must_hold(e->lock)
+{
+	struct io_uring_sqe *sqe = get_sqe(e);
+
+	if (should_fail(&e->mm->fail_io, io->nr_bytes)) {
+		vmstat_inc(e->mm, IO_FAIL_INJECTED);
+		io->result = -EIO; /* (3) */
+		io_uring_prep_nop(sqe);
+	} else if (io->op == PAGE_IO_READ && is_fixed(e, io)) {
+		io_uring_prep_read_fixed(sqe, io->fd, io->iov[0].iov_base,
+					 (unsigned int)io->iov[0].iov_len,
+					 io->offset, 0);
+	} else if (io->op == PAGE_IO_READ) {
+		io_uring_prep_readv(sqe, io->fd, io->iov, io->nr_iov,
+				    io->offset);
+	} else if (is_fixed(e, io)) {
+		io_uring_prep_write_fixed(sqe, io->fd, io->iov[0].iov_base,
+					  (unsigned int)io->iov[0].iov_len,
+					  io->offset, 0);
+	} else {
+		io_uring_prep_writev(sqe, io->fd, io->iov, io->nr_iov,
+				     io->offset);
+	}
+	if (io->drop_behind)
+		sqe->flags |= IOSQE_IO_HARDLINK;
+	io_uring_sqe_set_data(sqe, step_data(io, STEP_TRANSFER));
+}
+
+static void prepare_drop(struct page_io_engine *e, struct page_io *io)
+	must_hold(e->lock)
+{
+	struct io_uring_sqe *sqe;
+
+	if (io->op == PAGE_IO_WRITE) {
+		sqe = get_sqe(e);
+		io_uring_prep_sync_file_range(
+			sqe, io->fd, (unsigned int)io->nr_bytes, io->offset,
+			SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+				SYNC_FILE_RANGE_WAIT_AFTER);
+		sqe->flags |= IOSQE_IO_HARDLINK;
+		io_uring_sqe_set_data(sqe, step_data(io, STEP_PUSH));
+	}
+	sqe = get_sqe(e);
+	/* Whole pages: a part of a page is not dropped. */
+	io_uring_prep_fadvise(sqe, io->fd, io->offset & ~PAGE_MASK,
+			      (off_t)((io->nr_bytes + PAGE_MASK) & ~PAGE_MASK),
+			      POSIX_FADV_DONTNEED);
+	io_uring_sqe_set_data(sqe, step_data(io, STEP_FORGET));
+}
+
+static unsigned int nr_steps(const struct page_io *io)
+{
+	if (!io->drop_behind)
+		return 1;
+	return io->op == PAGE_IO_WRITE ? 3 : 2;
+}
+
+/* Room for a whole chain: a chain is cut where a submission ends. */
+static void make_room(struct page_io_engine *e, unsigned int nr)
+	must_hold(e->lock)
+{
+	while (io_uring_sq_space_left(&e->ring) < nr) {
+		io_uring_submit(&e->ring);
+		e->nr_queued = 0;
+	}
+}
+
+void page_io_queue(struct page_io_engine *e, struct page_io *io)
+{
+	io->nr_pending = nr_steps(io);
+	io->result = 0;
+	mutex_lock(&e->lock);
+	make_room(e, io->nr_pending);
+	prepare_transfer(e, io);
+	if (io->drop_behind)
+		prepare_drop(e, io);
+	mutex_unlock(&e->lock);
+}
+
+void page_io_kick(struct page_io_engine *e)
+{
+	mutex_lock(&e->lock);
+	if (e->nr_queued > 0) {
+		io_uring_submit(&e->ring);
+		e->nr_queued = 0;
+	}
+	mutex_unlock(&e->lock);
+}
+
+void page_io_submit(struct page_io_engine *e, struct page_io *io)
+{
+	page_io_queue(e, io);
+	page_io_kick(e);
+}
+
+/* Account for one completion. Returns false if it was the call to stop. */
+static bool complete(uint64_t data, int32_t res)
+{
+	enum step step = data & STEP_MASK;
+	struct page_io *io = (struct page_io *)(uintptr_t)(data & ~3ull);
+
+	if (step == STEP_STOP)
+		return false;
+	if (step == STEP_TRANSFER && io->result == 0)
+		io->result = res;
+	else if (step == STEP_PUSH && res < 0 && io->result >= 0)
+		io->result = res; /* not written after all */
+	if (--io->nr_pending == 0)
+		io->done(io);
+	return true;
+}
+
+static void completer_main(void *arg)
+{
+	struct page_io_engine *e = arg;
+	struct io_uring_cqe *cqe;
+	bool go_on = true;
+
+	while (go_on) {
+		int err = io_uring_wait_cqe(&e->ring, &cqe);
+
+		if (err == -EINTR || err == -EAGAIN)
+			continue;
+		ASSERT(err == 0);
+		uint64_t data = cqe->user_data;
+		int32_t res = cqe->res;
+
+		io_uring_cqe_seen(&e->ring, cqe);
+		go_on = complete(data, res);
+	}
+}
+
+struct page_io_engine *page_io_start(struct mm *mm, unsigned int depth,
+				     int *err)
+{
+	struct page_io_engine *e = calloc(1, sizeof(*e));
+
+	*err = -ENOMEM;
+	if (!e)
+		return NULL;
+	e->mm = mm;
+	mutex_init(&e->lock);
+	*err = io_uring_queue_init(depth, &e->ring, 0);
+	if (*err)
+		goto out_free;
+	*err = os_thread_start(&e->completer, "page-io", completer_main, e);
+	if (*err)
+		goto out_ring;
+	return e;
+
+out_ring:
+	io_uring_queue_exit(&e->ring);
+out_free:
+	free(e);
+	return NULL;
+}
+
+void page_io_stop(struct page_io_engine *e)
+{
+	struct io_uring_sqe *sqe;
+
+	mutex_lock(&e->lock);
+	sqe = get_sqe(e);
+	io_uring_prep_nop(sqe);
+	/* Behind everything that is in flight. */
+	sqe->flags |= IOSQE_IO_DRAIN;
+	io_uring_sqe_set_data64(sqe, STEP_STOP);
+	io_uring_submit(&e->ring);
+	mutex_unlock(&e->lock);
+	os_thread_join(&e->completer);
+	io_uring_queue_exit(&e->ring);
+	free(e);
+}
+
+int page_io_register(struct page_io_engine *e, void *base, size_t size)
+{
+	struct iovec iov = { base, size };
+	int err = io_uring_register_buffers(&e->ring, &iov, 1);
+
+	if (err)
+		return err;
+	e->fixed_base = base;
+	e->fixed_size = size;
+	return 0;
+}
+
+int page_io_fallocate(struct page_io_engine *e, int fd, uint64_t offset,
+		      uint64_t len)
+{
+	if (should_fail(&e->mm->fail_io, len))
+		return -EIO;
+	return fallocate(fd, 0, (off_t)offset, (off_t)len) < 0 ? -errno : 0;
+}
+
+int page_io_truncate(struct page_io_engine *e, int fd, uint64_t size)
+{
+	if (should_fail(&e->mm->fail_io, 0))
+		return -EIO;
+	return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
+}
+
+int page_io_sync(struct page_io_engine *e, int fd, bool data_only)
+{
+	if (should_fail(&e->mm->fail_io, 0))
+		return -EIO;
+	return (data_only ? fdatasync(fd) : fsync(fd)) < 0 ? -errno : 0;
+}

@@ -1,0 +1,128 @@
+/*
+ * vmstat.h - every count and every refusal, by name.
+ *
+ * One list makes the enum, the names and the file .plimsoll/vmstat. Names that
+ * the kernel's /proc/vmstat has mean here what they mean there. NR_ items are
+ * levels (they go down again), the others are events since the mount.
+ *
+ * Counters are kept in one cache-aligned slot a CPU and summed when read, so
+ * counting costs no shared line. A level may be off by what is being counted
+ * at that instant, and is never shown below zero.
+ */
+#ifndef MM_VMSTAT_H
+#define MM_VMSTAT_H
+
+#include "mm/types.h"
+
+#include <stdatomic.h>
+
+#define VMSTAT_LEVELS(X)                                \
+	X(NR_INACTIVE_ANON, nr_inactive_anon)           \
+	X(NR_ACTIVE_ANON, nr_active_anon)               \
+	X(NR_INACTIVE_FILE, nr_inactive_file)           \
+	X(NR_ACTIVE_FILE, nr_active_file)               \
+	X(NR_UNEVICTABLE, nr_unevictable)               \
+	X(NR_SLAB_RECLAIMABLE, nr_slab_reclaimable)     \
+	X(NR_SLAB_UNRECLAIMABLE, nr_slab_unreclaimable) \
+	X(NR_ANON_PAGES, nr_anon_pages)                 \
+	X(NR_FILE_PAGES, nr_file_pages)                 \
+	X(NR_FILE_DIRTY, nr_dirty)                      \
+	X(NR_WRITEBACK, nr_writeback)                   \
+	X(NR_PARKED, nr_parked)                         \
+	X(NR_INODES, nr_inodes)                         \
+	X(NR_BACKING_FDS, nr_backing_fds)
+
+#define VMSTAT_EVENTS(X)                                                \
+	X(NR_DIRTIED, nr_dirtied)                                       \
+	X(NR_WRITTEN, nr_written)                                       \
+	X(NR_VMSCAN_WRITE, nr_vmscan_write)                             \
+	X(NR_VMSCAN_IMMEDIATE_RECLAIM, nr_vmscan_immediate_reclaim)     \
+	X(PGPGIN, pgpgin)                                               \
+	X(PGPGOUT, pgpgout)                                             \
+	X(PGALLOC_DMA, pgalloc_dma)                                     \
+	X(PGALLOC_NORMAL, pgalloc_normal)                               \
+	X(PGALLOC_MOVABLE, pgalloc_movable)                             \
+	X(ALLOCSTALL, allocstall)                                       \
+	X(PGALLOC_FAIL, pgalloc_fail)                                   \
+	X(PGALLOC_FAIL_GROWTH, pgalloc_fail_growth)                     \
+	X(PGALLOC_FAIL_NOWAIT, pgalloc_fail_nowait)                     \
+	X(PGALLOC_FAIL_INJECTED, pgalloc_fail_injected)                 \
+	X(PGALLOC_RESERVE, pgalloc_reserve)                             \
+	X(PGFREE, pgfree)                                               \
+	X(PGACTIVATE, pgactivate)                                       \
+	X(PGDEACTIVATE, pgdeactivate)                                   \
+	X(PGREFILL, pgrefill)                                           \
+	X(PGROTATED, pgrotated)                                         \
+	X(PGSTEAL_KSWAPD, pgsteal_kswapd)                               \
+	X(PGSTEAL_DIRECT, pgsteal_direct)                               \
+	X(PGSCAN_KSWAPD, pgscan_kswapd)                                 \
+	X(PGSCAN_DIRECT, pgscan_direct)                                 \
+	X(SLABS_SCANNED, slabs_scanned)                                 \
+	X(SLABS_FREED, slabs_freed)                                     \
+	X(SLAB_FAIL, slab_fail)                                         \
+	X(KSWAPD_WAKE, kswapd_wake)                                     \
+	X(PAGEOUTRUN, pageoutrun)                                       \
+	X(KSWAPD_LOW_WMARK_HIT_QUICKLY, kswapd_low_wmark_hit_quickly)   \
+	X(KSWAPD_HIGH_WMARK_HIT_QUICKLY, kswapd_high_wmark_hit_quickly) \
+	X(DROP_PAGECACHE, drop_pagecache)                               \
+	X(DROP_SLAB, drop_slab)                                         \
+	X(CACHE_HIT, cache_hit)                                         \
+	X(CACHE_MISS, cache_miss)                                       \
+	X(CACHE_UNCACHED_READ, cache_uncached_read)                     \
+	X(READAHEAD_PAGES, readahead_pages)                             \
+	X(READAHEAD_STOPPED, readahead_stopped)                         \
+	X(READ_IO, read_io)                                             \
+	X(READ_IO_ERROR, read_io_error)                                 \
+	X(WRITE_IO, write_io)                                           \
+	X(WRITE_IO_ERROR, write_io_error)                               \
+	X(WRITE_IO_TAIL, write_io_tail)                                 \
+	X(IO_FAIL_INJECTED, io_fail_injected)                           \
+	X(FLUSHER_WAKE, flusher_wake)                                   \
+	X(FLUSHER_RUN, flusher_run)                                     \
+	X(BALANCE_DIRTY_PAUSE, balance_dirty_pause)                     \
+	X(MEMPOOL_RESERVE, mempool_reserve)                             \
+	X(MEMPOOL_WAIT, mempool_wait)                                   \
+	X(WRITE_PARKED, write_parked)                                   \
+	X(OOM_WAITED, oom_wait)                                         \
+	X(OOM_REFUSED, oom_refuse)                                      \
+	X(ENOSPC_BACKING, enospc_backing)                               \
+	X(PATH_HIT, path_hit)                                           \
+	X(PATH_MISS, path_miss)                                         \
+	X(PATH_WORKER, path_worker)                                     \
+	X(INODE_PRUNE_ASKED, inode_prune_asked)                         \
+	X(INODE_FORGOTTEN, inode_forgotten)                             \
+	X(INODE_EVICTED, inode_evicted)                                 \
+	X(CONTROL_DENIED, control_denied)
+
+enum vmstat_item {
+#define X(item, name) item,
+	VMSTAT_LEVELS(X) VMSTAT_EVENTS(X)
+#undef X
+		NR_VMSTAT_ITEMS
+};
+
+struct mm;
+
+/* The counts of one CPU. */
+struct vmstat_slot {
+	_Alignas(CACHE_LINE) _Atomic long count[NR_VMSTAT_ITEMS];
+};
+
+const char *vmstat_name(enum vmstat_item item);
+
+void vmstat_add(struct mm *mm, enum vmstat_item item, long delta);
+
+static inline void vmstat_inc(struct mm *mm, enum vmstat_item item)
+{
+	vmstat_add(mm, item, 1);
+}
+
+static inline void vmstat_dec(struct mm *mm, enum vmstat_item item)
+{
+	vmstat_add(mm, item, -1);
+}
+
+/* The sum over all CPUs, at least 0. */
+unsigned long vmstat_read(struct mm *mm, enum vmstat_item item);
+
+#endif

@@ -1,0 +1,686 @@
+/*
+ * writeback.c - from dirty to clean.
+ *
+ *   (1) A page is PG_dirty exactly when it has the tag XA_DIRTY, PG_writeback
+ *       exactly when it has XA_WRITEBACK; both change together, with the
+ *       mapping's lock held, and nr_dirty and nr_writeback count them.
+ *   (2) dirty -> writeback happens with the page locked, and clears PG_dirty
+ *       before the contents are read: a write that comes later makes the page
+ *       dirty again, and it is written once more.
+ *   (3) A page that could not be written becomes dirty before its writeback
+ *       ends: it is never clean in between.
+ *   (4) A mapping is on the dirty list from its first dirty page until it has
+ *       neither dirty pages nor writeback, and "held" for as long.
+ */
+#include "mm/writeback.h"
+
+#include "mm/mm.h"
+#include "mm/page_alloc.h"
+#include "mm/page_cache.h"
+#include "mm/page_wait.h"
+
+#include <errno.h>
+
+/* After an error a mapping rests, so that a dead disk costs no CPU. */
+#define RETRY_NS (1 * NSEC_PER_SEC)
+
+/* A pass over one mapping ends after this many pages, for the others' sake. */
+enum { PASS_PAGES = 4096 };
+
+/* Looked at again this often, where nothing says when. */
+#define FROZEN_WAIT_NS (10 * NSEC_PER_MSEC)
+
+/* 32 MiB under way keep any disk busy. */
+enum { IN_FLIGHT_MAX = 8192 };
+
+/* Taken for the first estimate of the rate; corrected within a second. */
+enum { FIRST_PAGES_PER_SEC = 25600 };
+
+void writeback_init(struct writeback *wb)
+{
+	*wb = (struct writeback){ .running = false };
+	mutex_init(&wb->lock);
+	cond_init(&wb->work);
+	list_init(&wb->dirty);
+	mutex_init(&wb->progress_lock);
+	cond_init(&wb->progress);
+	atomic_store(&wb->pages_per_sec, FIRST_PAGES_PER_SEC);
+}
+
+/* --- the state of a page ------------------------------------------------ */
+
+/* Returns whether it was not there yet: it must be held then (4). */
+static bool put_on_dirty_list(struct address_space *m) must_hold(m->lock)
+{
+	struct writeback *wb = &m->mm->writeback;
+	bool added = false;
+
+	mutex_lock(&wb->lock);
+	if (!m->on_dirty_list) {
+		m->on_dirty_list = true;
+		m->dirtied_ns = os_now_ns();
+		m->retry_ns = 0;
+		list_add_tail(&wb->dirty, &m->dirty_link);
+		added = true;
+	}
+	mutex_unlock(&wb->lock);
+	return added;
+}
+
+static void dirty_locked(struct address_space *m, struct page *page)
+	must_hold(m->lock)
+{
+	page_set(page, PG_dirty);
+	xa_set_tag(&m->pages, page->index, XA_DIRTY);
+	m->nr_dirty++;
+	vmstat_inc(m->mm, NR_FILE_DIRTY);
+}
+
+void page_set_dirty(struct address_space *m, struct page *page)
+{
+	bool listed;
+
+	VM_ASSERT(page_test(page, PG_locked) && page->mapping == m->id);
+	if (page_test(page, PG_dirty))
+		return;
+	mutex_lock(&m->lock);
+	dirty_locked(m, page);
+	listed = put_on_dirty_list(m);
+	mutex_unlock(&m->lock);
+	/* It cannot become clean before the caller unlocks the page. */
+	if (listed)
+		m->ops->hold(m);
+	vmstat_inc(m->mm, NR_DIRTIED);
+}
+
+void page_cancel_dirty(struct address_space *m, struct page *page)
+{
+	VM_ASSERT(page_test(page, PG_locked));
+	mutex_lock(&m->lock);
+	if (page_test_and_clear(page, PG_dirty)) {
+		xa_clear_tag(&m->pages, page->index, XA_DIRTY);
+		xa_clear_tag(&m->pages, page->index, XA_TOWRITE);
+		m->nr_dirty--;
+		vmstat_dec(m->mm, NR_FILE_DIRTY);
+	}
+	mutex_unlock(&m->lock);
+}
+
+/* dirty -> writeback (2). False: frozen, or not dirty any more. */
+static bool begin_writeback(struct address_space *m, struct page *page)
+{
+	bool begun = false;
+
+	mutex_lock(&m->lock);
+	xa_clear_tag(&m->pages, page->index, XA_TOWRITE);
+	if (m->nr_freezers == 0 && page_test(page, PG_dirty)) {
+		page_clear(page, PG_dirty);
+		page_set(page, PG_writeback);
+		xa_clear_tag(&m->pages, page->index, XA_DIRTY);
+		xa_set_tag(&m->pages, page->index, XA_WRITEBACK);
+		m->nr_dirty--;
+		m->nr_writeback++;
+		vmstat_dec(m->mm, NR_FILE_DIRTY);
+		vmstat_inc(m->mm, NR_WRITEBACK);
+		begun = true;
+	}
+	mutex_unlock(&m->lock);
+	return begun;
+}
+
+static void wake_flusher(struct mm *mm, bool all)
+{
+	struct writeback *wb = &mm->writeback;
+
+	mutex_lock(&wb->lock);
+	wb->want_all |= all;
+	if (!wb->wanted) {
+		wb->wanted = true;
+		vmstat_inc(mm, FLUSHER_WAKE);
+		cond_signal(&wb->work);
+	}
+	mutex_unlock(&wb->lock);
+}
+
+void writeback_wake(struct mm *mm)
+{
+	wake_flusher(mm, true);
+}
+
+/* Returns whether the mapping has nothing in flight any more. */
+static bool end_writeback(struct address_space *m, struct page *page, int err)
+{
+	struct mm *mm = m->mm;
+	bool last;
+
+	mutex_lock(&m->lock);
+	if (err && !page_test(page, PG_dirty))
+		dirty_locked(m, page); /* (3) */
+	xa_clear_tag(&m->pages, page->index, XA_WRITEBACK);
+	last = --m->nr_writeback == 0;
+	vmstat_dec(mm, NR_WRITEBACK);
+	page_clear(page, PG_writeback);
+	mutex_unlock(&m->lock);
+	page_wake(&mm->page_waits, page);
+	if (page_test_and_clear(page, PG_reclaim) && !err)
+		lru_rotate(mm, page);
+	return last;
+}
+
+/* --- runs ---------------------------------------------------------------- */
+
+static void note_progress(struct mm *mm)
+{
+	struct writeback *wb = &mm->writeback;
+
+	mutex_lock(&wb->progress_lock);
+	wb->nr_runs_ended++;
+	cond_broadcast(&wb->progress);
+	mutex_unlock(&wb->progress_lock);
+}
+
+void writeback_wait_progress(struct mm *mm, uint64_t timeout_ns)
+{
+	struct writeback *wb = &mm->writeback;
+	uint64_t until = os_now_ns() + timeout_ns, seen, now;
+
+	mutex_lock(&wb->progress_lock);
+	seen = wb->nr_runs_ended;
+	while (seen == wb->nr_runs_ended && (now = os_now_ns()) < until)
+		cond_timedwait(&wb->progress, &wb->progress_lock, until - now);
+	mutex_unlock(&wb->progress_lock);
+}
+
+void page_run_write_done(struct page_run *run, int err)
+{
+	struct address_space *m = run->mapping;
+	struct mm *mm = m->mm;
+	struct writeback *wb = &mm->writeback;
+	bool last = false;
+
+	if (err) {
+		vmstat_inc(mm, WRITE_IO_ERROR);
+		errseq_set(&m->wb_err, err);
+		atomic_fetch_add(&m->nr_write_errors, 1);
+		mutex_lock(&wb->lock);
+		m->retry_ns = os_now_ns() + RETRY_NS;
+		mutex_unlock(&wb->lock);
+	} else {
+		vmstat_add(mm, NR_WRITTEN, run->nr);
+		atomic_store(&wb->stuck, false);
+	}
+	/* Held by its place on the dirty list, so m stays (4). */
+	for (unsigned int i = 0; i < run->nr; i++)
+		last = end_writeback(m, run->pages[i], err);
+	for (unsigned int i = 0; i < run->nr; i++)
+		page_put(mm, run->pages[i]);
+	mempool_free(&mm->runs, run);
+	note_progress(mm);
+	if (last)
+		wake_flusher(mm, false); /* it may leave the list */
+}
+
+static void run_submit(struct page_run *run)
+{
+	struct address_space *m = run->mapping;
+
+	vmstat_inc(m->mm, WRITE_IO);
+	m->ops->write_run(m, run);
+}
+
+static struct page *next_tagged(struct address_space *m, pgoff_t *index,
+				pgoff_t last, enum xa_tag tag)
+{
+	struct page *page;
+
+	mutex_lock(&m->lock);
+	page = xa_find(&m->pages, index, last, tag);
+	if (page)
+		page_get(page);
+	mutex_unlock(&m->lock);
+	return page;
+}
+
+struct write_pass {
+	pgoff_t first, last;
+	bool wait;	     /* for locks, and for earlier writeback */
+	enum xa_tag tag;     /* which pages */
+	unsigned long quota; /* pages */
+	unsigned long nr;    /* pages begun */
+	bool incomplete;     /* left some behind that were dirty before */
+};
+
+/* Lock a page and take it to writeback. False: not this one, not now. */
+static bool take_page(struct address_space *m, struct page *page,
+		      struct write_pass *p)
+{
+	struct page_wait_table *waits = &m->mm->page_waits;
+	bool taken = false, frozen = false;
+
+	do {
+		if (frozen) /* by somebody who holds no page */
+			writeback_wait_progress(m->mm, FROZEN_WAIT_NS);
+		if (p->wait)
+			page_lock(waits, page);
+		else if (!page_trylock(page))
+			return false;
+		if (page->mapping == m->id) {
+			if (p->wait)
+				page_wait(waits, page, PG_writeback);
+			if (!page_test(page, PG_writeback))
+				taken = begin_writeback(m, page);
+		}
+		frozen = !taken && page->mapping == m->id &&
+			 page_test(page, PG_dirty);
+		page_unlock(waits, page);
+	} while (p->wait && frozen);
+	return taken;
+}
+
+/*
+ * Write what is tagged in the range. A page that has to be waited for ends the
+ * run before it, which would otherwise wait for us.
+ */
+static void write_pages(struct address_space *m, struct write_pass *p)
+{
+	struct mm *mm = m->mm;
+	struct page_run *run = NULL;
+	pgoff_t index = p->first;
+	struct page *page;
+
+	while ((page = next_tagged(m, &index, p->last, p->tag))) {
+		bool follows = run && run->nr < PAGE_RUN_MAX &&
+			       index == run->first + run->nr;
+
+		if (run &&
+		    (!follows || page_test(page, PG_locked | PG_writeback))) {
+			run_submit(run);
+			run = NULL;
+		}
+		if (!run) {
+			/* Waits for a run to end, if need be: they do. */
+			page_io_kick(mm->io);
+			while (vmstat_read(mm, NR_WRITEBACK) > IN_FLIGHT_MAX)
+				writeback_wait_progress(mm, FROZEN_WAIT_NS);
+			run = mempool_alloc(&mm->runs,
+					    GFP_MEMALLOC | GFP_RECLAIM);
+			run->mapping = m;
+			run->first = index;
+			run->nr = 0;
+		}
+		if (take_page(m, page, p)) {
+			run->pages[run->nr++] = page; /* with the reference */
+			p->nr++;
+		} else {
+			p->incomplete = true;
+			page_put(mm, page);
+			if (run->nr > 0)
+				run_submit(run);
+			else
+				mempool_free(&mm->runs, run);
+			run = NULL;
+		}
+		if (p->nr >= p->quota) {
+			p->incomplete = true;
+			break;
+		}
+		if (index++ == p->last)
+			break;
+	}
+	if (run && run->nr > 0)
+		run_submit(run);
+	else if (run)
+		mempool_free(&mm->runs, run);
+	page_io_kick(mm->io);
+}
+
+void mapping_flush(struct address_space *m)
+{
+	struct write_pass p = { .last = UINT64_MAX,
+				.tag = XA_DIRTY,
+				.quota = PASS_PAGES };
+
+	write_pages(m, &p);
+}
+
+void mapping_wait_writeback(struct address_space *m, pgoff_t first,
+			    pgoff_t last)
+{
+	pgoff_t index = first;
+	struct page *page;
+
+	while ((page = next_tagged(m, &index, last, XA_WRITEBACK))) {
+		page_wait(&m->mm->page_waits, page, PG_writeback);
+		page_put(m->mm, page);
+		if (index++ == last)
+			break;
+	}
+}
+
+int mapping_sync(struct address_space *m, pgoff_t first, pgoff_t last)
+{
+	struct write_pass p = { .first = first,
+				.last = last,
+				.wait = true,
+				.tag = XA_TOWRITE,
+				.quota = UINT64_MAX };
+	unsigned long errors = atomic_load(&m->nr_write_errors);
+
+	/* Only what is dirty now: a busy writer does not keep us for ever. */
+	mutex_lock(&m->lock);
+	xa_tag_range(&m->pages, first, last, XA_DIRTY, XA_TOWRITE);
+	mutex_unlock(&m->lock);
+	write_pages(m, &p);
+	mapping_wait_writeback(m, first, last);
+	if (atomic_load(&m->nr_write_errors) == errors)
+		return 0;
+	return errseq_peek(&m->wb_err);
+}
+
+void mapping_freeze(struct address_space *m)
+{
+	mutex_lock(&m->lock);
+	m->nr_freezers++;
+	mutex_unlock(&m->lock);
+}
+
+void mapping_thaw(struct address_space *m)
+{
+	mutex_lock(&m->lock);
+	ASSERT(m->nr_freezers > 0);
+	m->nr_freezers--;
+	mutex_unlock(&m->lock);
+}
+
+/* --- the list, and the flusher ------------------------------------------- */
+
+void writeback_kick(struct address_space *m)
+{
+	struct writeback *wb = &m->mm->writeback;
+	bool listed;
+
+	mutex_lock(&wb->lock);
+	listed = m->on_dirty_list;
+	if (listed)
+		m->wb_now = true;
+	mutex_unlock(&wb->lock);
+	if (listed)
+		wake_flusher(m->mm, false);
+}
+
+static bool over_background(struct mm *mm)
+{
+	unsigned long background, limit;
+
+	writeback_limits(mm, &background, &limit);
+	return vmstat_read(mm, NR_FILE_DIRTY) > background;
+}
+
+/* One that is due and that nobody is at; it is then busy. Or NULL. */
+static struct address_space *take_due(struct mm *mm, bool all, uint64_t pass,
+				      bool *resting)
+{
+	struct writeback *wb = &mm->writeback;
+	uint64_t now = os_now_ns();
+	uint64_t expire =
+		vm_get(mm, VM_DIRTY_EXPIRE_CENTISECS) * 10 * NSEC_PER_MSEC;
+	struct address_space *m, *due = NULL;
+
+	mutex_lock(&wb->lock);
+	list_for_each_entry(m, &wb->dirty, struct address_space, dirty_link) {
+		bool clean = m->nr_dirty == 0 && m->nr_writeback == 0;
+
+		if (m->wb_busy || m->sync_pass == pass)
+			continue;
+		m->sync_pass = pass;
+		if (!clean && m->retry_ns > now) {
+			*resting = true;
+			continue;
+		}
+		if (clean || all || m->wb_now ||
+		    m->dirtied_ns + expire <= now) {
+			m->wb_busy = true;
+			m->wb_now = false;
+			due = m;
+			break;
+		}
+	}
+	mutex_unlock(&wb->lock);
+	return due;
+}
+
+/*
+ * Off the list if it is clean; then its owner hears of it (4). started_ns: all
+ * that was dirty then has been begun; 0: not all of it.
+ */
+static void put_back(struct address_space *m, uint64_t started_ns)
+{
+	struct writeback *wb = &m->mm->writeback;
+	bool clean;
+
+	mutex_lock(&m->lock);
+	mutex_lock(&wb->lock);
+	clean = m->nr_dirty == 0 && m->nr_writeback == 0;
+	if (clean) {
+		list_del(&m->dirty_link);
+		m->on_dirty_list = false;
+	} else {
+		if (started_ns)
+			m->dirtied_ns = started_ns;
+		list_move_tail(&wb->dirty, &m->dirty_link);
+	}
+	m->wb_busy = false;
+	mutex_unlock(&wb->lock);
+	mutex_unlock(&m->lock);
+	if (clean) {
+		m->ops->written(m);
+		m->ops->release(m);
+	}
+}
+
+static void update_rate(struct mm *mm, uint64_t *then_ns, unsigned long *then)
+{
+	uint64_t now = os_now_ns();
+	unsigned long written = vmstat_read(mm, NR_WRITTEN);
+	uint64_t rate;
+
+	if (now - *then_ns < 200 * NSEC_PER_MSEC)
+		return;
+	if (written > *then && vmstat_read(mm, NR_WRITEBACK) > 0) {
+		rate = (written - *then) * NSEC_PER_SEC / (now - *then_ns);
+		rate = (3 * atomic_load(&mm->writeback.pages_per_sec) + rate) /
+		       4;
+		atomic_store(&mm->writeback.pages_per_sec, max_of(rate, 64ul));
+	}
+	*then_ns = now;
+	*then = written;
+}
+
+static void flusher_pass(struct mm *mm, bool all, uint64_t pass)
+{
+	bool resting = false, again = false;
+	unsigned long begun = 0;
+	struct address_space *m;
+
+	vmstat_inc(mm, FLUSHER_RUN);
+	while ((m = take_due(mm, all || over_background(mm), pass, &resting))) {
+		struct write_pass p = { .last = UINT64_MAX,
+					.tag = XA_DIRTY,
+					.quota = PASS_PAGES };
+		uint64_t started = os_now_ns();
+
+		write_pages(m, &p);
+		begun += p.nr;
+		again |= p.nr >= p.quota;
+		put_back(m, p.incomplete ? 0 : started);
+	}
+	if (again)
+		wake_flusher(mm, all);
+	/* All that is dirty rests after an error: waiting would not help. */
+	if (resting && begun == 0 && vmstat_read(mm, NR_WRITEBACK) == 0)
+		atomic_store(&mm->writeback.stuck, true);
+}
+
+static void flusher_main(void *arg)
+{
+	struct mm *mm = arg;
+	struct writeback *wb = &mm->writeback;
+	uint64_t then_ns = os_now_ns();
+	unsigned long then = 0;
+
+	mutex_lock(&wb->lock);
+	while (!wb->stop) {
+		uint64_t pass;
+		bool all;
+
+		if (!wb->wanted)
+			cond_timedwait(
+				&wb->work, &wb->lock,
+				vm_get(mm, VM_DIRTY_WRITEBACK_CENTISECS) * 10 *
+					NSEC_PER_MSEC);
+		all = wb->want_all;
+		wb->wanted = wb->want_all = false;
+		pass = ++wb->pass;
+		mutex_unlock(&wb->lock);
+		flusher_pass(mm, all, pass);
+		update_rate(mm, &then_ns, &then);
+		mutex_lock(&wb->lock);
+	}
+	mutex_unlock(&wb->lock);
+}
+
+int writeback_start(struct mm *mm)
+{
+	int err = os_thread_start(&mm->writeback.flusher, "flusher",
+				  flusher_main, mm);
+
+	mm->writeback.running = err == 0;
+	return err;
+}
+
+void writeback_stop(struct mm *mm)
+{
+	struct writeback *wb = &mm->writeback;
+
+	mutex_lock(&wb->lock);
+	wb->stop = true;
+	cond_signal(&wb->work);
+	mutex_unlock(&wb->lock);
+	if (wb->running)
+		os_thread_join(&wb->flusher);
+	wb->running = false;
+}
+
+/* The next of group that this pass has not seen; held, so that it stays. */
+static struct address_space *next_of_group(struct mm *mm, const void *group,
+					   uint64_t pass)
+{
+	struct writeback *wb = &mm->writeback;
+	struct address_space *m, *found = NULL;
+
+	mutex_lock(&wb->lock);
+	list_for_each_entry(m, &wb->dirty, struct address_space, dirty_link)
+		if ((!group || m->group == group) && m->sync_pass < pass &&
+		    !m->wb_busy) {
+			m->sync_pass = pass;
+			m->wb_busy = true;
+			found = m;
+			break;
+		}
+	mutex_unlock(&wb->lock);
+	return found;
+}
+
+/* Is a mapping of group with another flusher? */
+static bool any_busy(struct mm *mm, const void *group, uint64_t pass)
+{
+	struct writeback *wb = &mm->writeback;
+	struct address_space *m;
+	bool busy = false;
+
+	mutex_lock(&wb->lock);
+	list_for_each_entry(m, &wb->dirty, struct address_space, dirty_link)
+		busy |= (!group || m->group == group) && m->sync_pass < pass;
+	mutex_unlock(&wb->lock);
+	return busy;
+}
+
+int writeback_sync(struct mm *mm, const void *group)
+{
+	struct writeback *wb = &mm->writeback;
+	struct address_space *m;
+	uint64_t pass;
+	int err = 0;
+
+	mutex_lock(&wb->lock);
+	pass = ++wb->pass;
+	mutex_unlock(&wb->lock);
+	do {
+		while ((m = next_of_group(mm, group, pass))) {
+			uint64_t started = os_now_ns();
+			int e = mapping_sync(m, 0, UINT64_MAX);
+
+			err = err ? err : e;
+			put_back(m, started);
+		}
+		if (!any_busy(mm, group, pass))
+			return err;
+		writeback_wait_progress(mm, 10 * NSEC_PER_MSEC);
+	} while (true);
+}
+
+uint64_t writeback_bytes(struct mm *mm, const void *group)
+{
+	struct writeback *wb = &mm->writeback;
+	struct address_space *m;
+	uint64_t pages = 0;
+
+	mutex_lock(&wb->lock);
+	list_for_each_entry(m, &wb->dirty, struct address_space, dirty_link)
+		if (!group || m->group == group)
+			pages += m->nr_dirty + m->nr_writeback;
+	mutex_unlock(&wb->lock);
+	return pages << PAGE_SHIFT;
+}
+
+/* --- who is slowed down --------------------------------------------------- */
+
+void writeback_limits(struct mm *mm, unsigned long *background,
+		      unsigned long *limit)
+{
+	unsigned long dirtyable = page_alloc_nr_free(mm) +
+				  vmstat_read(mm, NR_INACTIVE_FILE) +
+				  vmstat_read(mm, NR_ACTIVE_FILE);
+	unsigned long ratio = vm_get(mm, VM_DIRTY_RATIO);
+	unsigned long bg_ratio = vm_get(mm, VM_DIRTY_BACKGROUND_RATIO);
+
+	*limit = max_of(dirtyable * ratio / 100, 32ul);
+	*background = dirtyable * bg_ratio / 100;
+	if (*background >= *limit)
+		*background = *limit / 2;
+}
+
+uint64_t balance_dirty_pages(struct mm *mm, unsigned long nr)
+{
+	unsigned long background, limit, dirty, freerun;
+	uint64_t rate, pause;
+
+	writeback_limits(mm, &background, &limit);
+	dirty = vmstat_read(mm, NR_FILE_DIRTY) + vmstat_read(mm, NR_WRITEBACK);
+	if (dirty > background)
+		writeback_wake(mm);
+	freerun = (background + limit) / 2;
+	if (dirty <= freerun)
+		return 0;
+	vmstat_inc(mm, BALANCE_DIRTY_PAUSE);
+	/*
+	 * At the middle between freerun and limit a writer gets what the disk
+	 * takes, below more, above less; at the limit it waits.
+	 */
+	if (dirty >= limit)
+		return BALANCE_PAUSE_MAX;
+	rate = atomic_load(&mm->writeback.pages_per_sec);
+	pause = nr * NSEC_PER_SEC / rate * (dirty - freerun) /
+		max_of((limit - freerun) / 2, 1ul);
+	return min_of(pause, (uint64_t)BALANCE_PAUSE_MAX);
+}
