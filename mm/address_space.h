@@ -103,7 +103,7 @@ struct address_space {
 	_Atomic unsigned long nr_write_errors; /* runs that failed */
 
 	struct list_head dirty_link; /* in writeback.dirty (W) */
-	bool on_dirty_list;	     /* (W) */
+	_Atomic bool on_dirty_list;  /* changed with (W) */
 	bool wb_now;		     /* do not wait for its time (W) */
 	bool wb_busy;		     /* a flusher is at it (W) */
 	uint64_t dirtied_ns;	     /* when the first page was (W) */

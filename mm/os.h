@@ -61,6 +61,8 @@ void os_cond_broadcast(struct os_cond *c);
 int os_thread_start(struct os_thread *t, const char *name, void (*fn)(void *),
 		    void *arg);
 void os_thread_join(struct os_thread *t);
+/* Make the system call it is in return early (EINTR), if it can be. */
+void os_thread_interrupt(struct os_thread *t);
 
 /* Nanoseconds of a clock that never goes back. */
 uint64_t os_now_ns(void);

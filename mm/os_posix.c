@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -157,6 +158,20 @@ int os_thread_start(struct os_thread *t, const char *name, void (*fn)(void *),
 	}
 	pthread_setname_np(*id, name);
 	return 0;
+}
+
+static void ignore(int sig)
+{
+	(void)sig;
+}
+
+void os_thread_interrupt(struct os_thread *t)
+{
+	/* A handler, and no SA_RESTART: system calls return. */
+	struct sigaction action = { .sa_handler = ignore };
+
+	sigaction(SIGUSR1, &action, NULL);
+	pthread_kill(*(pthread_t *)t->space, SIGUSR1);
 }
 
 void os_thread_join(struct os_thread *t)

@@ -66,6 +66,9 @@ void page_io_kick(struct page_io_engine *e);
 
 /* The rest is for threads that may block. Each returns 0 or -errno. */
 
+/* Submit a copy of io and wait for it: its result, bytes or -errno. */
+int64_t page_io_submit_wait(struct page_io_engine *e, const struct page_io *io);
+
 /* Allocate [offset, +len) and make the file at least that long. */
 int page_io_fallocate(struct page_io_engine *e, int fd, uint64_t offset,
 		      uint64_t len);

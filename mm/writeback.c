@@ -28,7 +28,7 @@
 enum { PASS_PAGES = 4096 };
 
 /* Looked at again this often, where nothing says when. */
-#define FROZEN_WAIT_NS (10 * NSEC_PER_MSEC)
+#define WAIT_AGAIN_NS (10 * NSEC_PER_MSEC)
 
 /* 32 MiB under way keep any disk busy. */
 enum { IN_FLIGHT_MAX = 8192 };
@@ -250,37 +250,79 @@ struct write_pass {
 	bool incomplete;     /* left some behind that were dirty before */
 };
 
-/* Lock a page and take it to writeback. False: not this one, not now. */
-static bool take_page(struct address_space *m, struct page *page,
-		      struct write_pass *p)
+/* Send the run off, if it has any pages. */
+static void run_close(struct mm *mm, struct page_run **run)
+{
+	if (*run && (*run)->nr > 0)
+		run_submit(*run);
+	else if (*run)
+		mempool_free(&mm->runs, *run);
+	*run = NULL;
+	page_io_kick(mm->io);
+}
+
+/* A new run that begins at index; waits for others to end, if need be. */
+static struct page_run *run_open(struct address_space *m, pgoff_t index)
+{
+	struct mm *mm = m->mm;
+	struct page_run *run;
+
+	page_io_kick(mm->io);
+	while (vmstat_read(mm, NR_WRITEBACK) > IN_FLIGHT_MAX)
+		writeback_wait_progress(mm, WAIT_AGAIN_NS);
+	run = mempool_alloc(&mm->runs, GFP_MEMALLOC | GFP_RECLAIM);
+	run->mapping = m;
+	run->first = index;
+	run->nr = 0;
+	return run;
+}
+
+/*
+ * Lock a page, and wait for its earlier writeback, if the pass waits at all.
+ * Before any waiting the run so far is sent off: others may wait for it.
+ */
+static bool lock_page(struct address_space *m, struct page *page,
+		      struct page_run **run, const struct write_pass *p)
 {
 	struct page_wait_table *waits = &m->mm->page_waits;
+
+	if (!page_trylock(page)) {
+		run_close(m->mm, run);
+		if (!p->wait)
+			return false;
+		page_lock(waits, page);
+	}
+	if (page_test(page, PG_writeback)) {
+		run_close(m->mm, run);
+		if (p->wait)
+			page_wait(waits, page, PG_writeback);
+	}
+	return true;
+}
+
+/* dirty -> writeback for one page, with its lock. False: not now. */
+static bool take_page(struct address_space *m, struct page *page,
+		      struct page_run **run, const struct write_pass *p)
+{
 	bool taken = false, frozen = false;
 
 	do {
 		if (frozen) /* by somebody who holds no page */
-			writeback_wait_progress(m->mm, FROZEN_WAIT_NS);
-		if (p->wait)
-			page_lock(waits, page);
-		else if (!page_trylock(page))
+			writeback_wait_progress(m->mm, WAIT_AGAIN_NS);
+		if (!lock_page(m, page, run, p))
 			return false;
-		if (page->mapping == m->id) {
-			if (p->wait)
-				page_wait(waits, page, PG_writeback);
-			if (!page_test(page, PG_writeback))
-				taken = begin_writeback(m, page);
-		}
+		if (page->mapping == m->id && !page_test(page, PG_writeback))
+			taken = begin_writeback(m, page);
 		frozen = !taken && page->mapping == m->id &&
 			 page_test(page, PG_dirty);
-		page_unlock(waits, page);
+		if (frozen)
+			run_close(m->mm, run);
+		page_unlock(&m->mm->page_waits, page);
 	} while (p->wait && frozen);
 	return taken;
 }
 
-/*
- * Write what is tagged in the range. A page that has to be waited for ends the
- * run before it, which would otherwise wait for us.
- */
+/* Write what is tagged in the range, next to each other in one run. */
 static void write_pages(struct address_space *m, struct write_pass *p)
 {
 	struct mm *mm = m->mm;
@@ -289,36 +331,17 @@ static void write_pages(struct address_space *m, struct write_pass *p)
 	struct page *page;
 
 	while ((page = next_tagged(m, &index, p->last, p->tag))) {
-		bool follows = run && run->nr < PAGE_RUN_MAX &&
-			       index == run->first + run->nr;
-
 		if (run &&
-		    (!follows || page_test(page, PG_locked | PG_writeback))) {
-			run_submit(run);
-			run = NULL;
-		}
-		if (!run) {
-			/* Waits for a run to end, if need be: they do. */
-			page_io_kick(mm->io);
-			while (vmstat_read(mm, NR_WRITEBACK) > IN_FLIGHT_MAX)
-				writeback_wait_progress(mm, FROZEN_WAIT_NS);
-			run = mempool_alloc(&mm->runs,
-					    GFP_MEMALLOC | GFP_RECLAIM);
-			run->mapping = m;
-			run->first = index;
-			run->nr = 0;
-		}
-		if (take_page(m, page, p)) {
+		    (run->nr == PAGE_RUN_MAX || index != run->first + run->nr))
+			run_close(mm, &run);
+		if (take_page(m, page, &run, p)) {
+			if (!run)
+				run = run_open(m, index);
 			run->pages[run->nr++] = page; /* with the reference */
 			p->nr++;
 		} else {
-			p->incomplete = true;
+			p->incomplete |= page_test(page, PG_dirty);
 			page_put(mm, page);
-			if (run->nr > 0)
-				run_submit(run);
-			else
-				mempool_free(&mm->runs, run);
-			run = NULL;
 		}
 		if (p->nr >= p->quota) {
 			p->incomplete = true;
@@ -327,11 +350,7 @@ static void write_pages(struct address_space *m, struct write_pass *p)
 		if (index++ == p->last)
 			break;
 	}
-	if (run && run->nr > 0)
-		run_submit(run);
-	else if (run)
-		mempool_free(&mm->runs, run);
-	page_io_kick(mm->io);
+	run_close(mm, &run);
 }
 
 void mapping_flush(struct address_space *m)
@@ -629,18 +648,45 @@ int writeback_sync(struct mm *mm, const void *group)
 	} while (true);
 }
 
-uint64_t writeback_bytes(struct mm *mm, const void *group)
+void writeback_for_each(struct mm *mm, const void *group,
+			void (*fn)(struct address_space *m, void *arg),
+			void *arg)
 {
 	struct writeback *wb = &mm->writeback;
 	struct address_space *m;
-	uint64_t pages = 0;
 
 	mutex_lock(&wb->lock);
 	list_for_each_entry(m, &wb->dirty, struct address_space, dirty_link)
 		if (!group || m->group == group)
-			pages += m->nr_dirty + m->nr_writeback;
+			fn(m, arg);
 	mutex_unlock(&wb->lock);
-	return pages << PAGE_SHIFT;
+}
+
+static void count_mapping(struct address_space *m, void *arg)
+{
+	(void)m;
+	++*(unsigned int *)arg;
+}
+
+bool writeback_busy(struct mm *mm, const void *group)
+{
+	unsigned int nr = 0;
+
+	writeback_for_each(mm, group, count_mapping, &nr);
+	return nr > 0;
+}
+
+static void add_bytes(struct address_space *m, void *arg)
+{
+	*(uint64_t *)arg += (m->nr_dirty + m->nr_writeback) << PAGE_SHIFT;
+}
+
+uint64_t writeback_bytes(struct mm *mm, const void *group)
+{
+	uint64_t bytes = 0;
+
+	writeback_for_each(mm, group, add_bytes, &bytes);
+	return bytes;
 }
 
 /* --- who is slowed down --------------------------------------------------- */

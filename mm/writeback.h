@@ -76,6 +76,13 @@ int writeback_sync(struct mm *mm, const void *group);
 /* Bytes dirty or in flight in mappings of group. */
 uint64_t writeback_bytes(struct mm *mm, const void *group);
 
+/* Is anything of group on the list still, if only to be told it is clean? */
+bool writeback_busy(struct mm *mm, const void *group);
+/* Call fn for each mapping of group with dirty pages; fn must not block. */
+void writeback_for_each(struct mm *mm, const void *group,
+			void (*fn)(struct address_space *m, void *arg),
+			void *arg);
+
 /* The two marks, in pages. */
 void writeback_limits(struct mm *mm, unsigned long *background,
 		      unsigned long *limit);

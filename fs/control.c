@@ -1,0 +1,332 @@
+/*
+ * control.c - a small fixed tree.
+ *
+ *	.plimsoll/  meminfo vmstat zoneinfo buddyinfo slabinfo volume sync
+ *	            sys/vm/<setting>  drop_caches
+ *	            fault/<name>/{probability,interval,times,space,seed,…}
+ */
+#include "fs/control.h"
+
+#include "fs/fs.h"
+#include "fs/procfile.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* Open at once; and the most a file can say. */
+enum { NR_HANDLES = 64, HANDLE_BYTES = 32768 };
+
+enum { NR_NODES_MAX = 96 };
+
+struct node {
+	uint64_t parent;
+	const char *name;
+	bool is_dir;
+	/* NULL: cannot be read; cannot be written. */
+	void (*show)(struct volume *vol, const struct node *node,
+		     struct text *t);
+	int (*store)(struct volume *vol, const struct node *node,
+		     int64_t value);
+	void (*print)(struct volume *vol, struct text *t);
+	int which; /* setting or fault field */
+	struct fault_attr *fault;
+};
+
+struct handle {
+	bool used; /* (lock) */
+	size_t len;
+	char *contents;
+};
+
+struct control {
+	struct volume *vol;
+	unsigned int nr_nodes;
+	struct node nodes[NR_NODES_MAX]; /* the node n is nodes[n - FIRST] */
+	struct mutex lock;		 /* of the handles */
+	struct handle handles[NR_HANDLES];
+	char *memory; /* of their contents */
+};
+
+static const struct node *node_of(const struct control *c, uint64_t id)
+{
+	if (id < CONTROL_FIRST || id >= CONTROL_FIRST + c->nr_nodes)
+		return NULL;
+	return &c->nodes[id - CONTROL_FIRST];
+}
+
+/* --- what files show and take -------------------------------------------- */
+
+static void show_print(struct volume *vol, const struct node *node,
+		       struct text *t)
+{
+	node->print(vol, t);
+}
+
+static void show_setting(struct volume *vol, const struct node *node,
+			 struct text *t)
+{
+	text_printf(t, "%lu\n", vm_get(vol->mm, (enum vm_setting)node->which));
+}
+
+static int store_setting(struct volume *vol, const struct node *node,
+			 int64_t value)
+{
+	return vm_set(vol->mm, (enum vm_setting)node->which, value);
+}
+
+static void show_fault(struct volume *vol, const struct node *node,
+		       struct text *t)
+{
+	(void)vol;
+	text_printf(t, "%lld\n",
+		    (long long)fault_get(node->fault,
+					 (enum fault_field)node->which));
+}
+
+static int store_fault(struct volume *vol, const struct node *node,
+		       int64_t value)
+{
+	(void)vol;
+	return fault_set(node->fault, (enum fault_field)node->which, value);
+}
+
+/* 1: pages, 2: slabs and inodes, 3: both; the kernel's numbers. */
+static int store_drop_caches(struct volume *vol, const struct node *node,
+			     int64_t value)
+{
+	(void)node;
+	if (value < 1 || value > 3)
+		return -EINVAL;
+	if (value & 1) {
+		vmstat_inc(vol->mm, DROP_PAGECACHE);
+		reclaim_drop_pagecache(vol->mm);
+	}
+	if (value & 2) {
+		vmstat_inc(vol->mm, DROP_SLAB);
+		for (int prio = 4; prio >= 0; prio--)
+			shrinker_scan_all(vol->mm, (unsigned int)prio);
+		slab_reap(vol->mm);
+	}
+	return 0;
+}
+
+static int store_sync(struct volume *vol, const struct node *node,
+		      int64_t value)
+{
+	(void)node;
+	(void)value;
+	return volume_sync(vol);
+}
+
+/* --- the tree ------------------------------------------------------------- */
+
+static uint64_t add(struct control *c, const struct node *node)
+{
+	ASSERT(c->nr_nodes < NR_NODES_MAX);
+	c->nodes[c->nr_nodes] = *node;
+	return CONTROL_FIRST + c->nr_nodes++;
+}
+
+static uint64_t add_dir(struct control *c, uint64_t parent, const char *name)
+{
+	return add(c, &(struct node){
+			      .parent = parent, .name = name, .is_dir = true });
+}
+
+static void add_print(struct control *c, uint64_t dir, const char *name,
+		      void (*print)(struct volume *vol, struct text *t))
+{
+	add(c, &(struct node){ .parent = dir,
+			       .name = name,
+			       .show = show_print,
+			       .print = print });
+}
+
+static void add_fault(struct control *c, uint64_t faults,
+		      struct fault_attr *attr)
+{
+	uint64_t dir = add_dir(c, faults, attr->name);
+
+	for (int f = 0; f < NR_FAULT_FIELDS; f++)
+		add(c,
+		    &(struct node){
+			    .parent = dir,
+			    .name = fault_field_name((enum fault_field)f),
+			    .show = show_fault,
+			    .store = f == FAULT_INJECTED ? NULL : store_fault,
+			    .which = f,
+			    .fault = attr });
+}
+
+static void build(struct control *c)
+{
+	struct mm *mm = c->vol->mm;
+	uint64_t top = add_dir(c, 1, CONTROL_NAME);
+	uint64_t sys, vm, faults;
+
+	ASSERT(top == CONTROL_FIRST);
+	add_print(c, top, "meminfo", procfile_meminfo);
+	add_print(c, top, "vmstat", procfile_vmstat);
+	add_print(c, top, "zoneinfo", procfile_zoneinfo);
+	add_print(c, top, "buddyinfo", procfile_buddyinfo);
+	add_print(c, top, "slabinfo", procfile_slabinfo);
+	add_print(c, top, "volume", procfile_volume);
+	add(c, &(struct node){
+		       .parent = top, .name = "sync", .store = store_sync });
+	sys = add_dir(c, top, "sys");
+	vm = add_dir(c, sys, "vm");
+	add(c, &(struct node){ .parent = vm,
+			       .name = "drop_caches",
+			       .store = store_drop_caches });
+	for (int s = 0; s < NR_VM_SETTINGS; s++)
+		add(c,
+		    &(struct node){ .parent = vm,
+				    .name = vm_setting_name((enum vm_setting)s),
+				    .show = show_setting,
+				    .store = store_setting,
+				    .which = s });
+	faults = add_dir(c, top, "fault");
+	add_fault(c, faults, &mm->fail_page_alloc);
+	add_fault(c, faults, &mm->failslab);
+	add_fault(c, faults, &mm->fail_io);
+}
+
+struct control *control_create(struct volume *vol)
+{
+	struct control *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->vol = vol;
+	mutex_init(&c->lock);
+	/* Touched only where something is read. */
+	c->memory = mmap(NULL, (size_t)NR_HANDLES * HANDLE_BYTES,
+			 PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
+	if (c->memory == MAP_FAILED) {
+		free(c);
+		return NULL;
+	}
+	for (size_t i = 0; i < NR_HANDLES; i++)
+		c->handles[i].contents = c->memory + i * HANDLE_BYTES;
+	build(c);
+	return c;
+}
+
+void control_destroy(struct control *c)
+{
+	munmap(c->memory, (size_t)NR_HANDLES * HANDLE_BYTES);
+	free(c);
+}
+
+uint64_t control_lookup(const struct control *c, uint64_t dir, const char *name)
+{
+	for (unsigned int i = 0; i < c->nr_nodes; i++)
+		if (c->nodes[i].parent == dir &&
+		    strcmp(c->nodes[i].name, name) == 0)
+			return CONTROL_FIRST + i;
+	return 0;
+}
+
+int control_getattr(const struct control *c, uint64_t id, struct stat *st)
+{
+	const struct node *node = node_of(c, id);
+	struct timespec now = os_realtime();
+
+	if (!node)
+		return -ENOENT;
+	*st = (struct stat){
+		.st_ino = id,
+		.st_uid = c->vol->owner,
+		.st_gid = c->vol->owner_gid,
+		.st_nlink = node->is_dir ? 2 : 1,
+		.st_atim = now,
+		.st_mtim = now,
+		.st_ctim = now,
+	};
+	if (node->is_dir)
+		st->st_mode = S_IFDIR | 0500;
+	else
+		st->st_mode = (mode_t)(S_IFREG | (node->show ? 0400 : 0) |
+				       (node->store ? 0200 : 0));
+	return 0;
+}
+
+const char *control_entry(const struct control *c, uint64_t dir, unsigned int n,
+			  uint64_t *id)
+{
+	for (unsigned int i = 0; i < c->nr_nodes; i++)
+		if (c->nodes[i].parent == dir && n-- == 0) {
+			*id = CONTROL_FIRST + i;
+			return c->nodes[i].name;
+		}
+	return NULL;
+}
+
+int control_open(struct control *c, uint64_t id, bool for_writing)
+{
+	const struct node *node = node_of(c, id);
+	struct text t;
+	int h;
+
+	if (!node || node->is_dir)
+		return node ? -EISDIR : -ENOENT;
+	if (for_writing && !node->store)
+		return -EACCES;
+	mutex_lock(&c->lock);
+	for (h = 0; h < NR_HANDLES && c->handles[h].used; h++)
+		;
+	if (h < NR_HANDLES)
+		c->handles[h].used = true;
+	mutex_unlock(&c->lock);
+	if (h == NR_HANDLES)
+		return -EMFILE;
+	t = (struct text){ .buf = c->handles[h].contents,
+			   .size = HANDLE_BYTES };
+	if (node->show)
+		node->show(c->vol, node, &t);
+	c->handles[h].len = t.len;
+	return h;
+}
+
+void control_release(struct control *c, int h)
+{
+	mutex_lock(&c->lock);
+	ASSERT(c->handles[h].used);
+	c->handles[h].used = false;
+	mutex_unlock(&c->lock);
+}
+
+size_t control_read(struct control *c, int h, uint64_t offset, size_t size,
+		    const char **data)
+{
+	const struct handle *handle = &c->handles[h];
+
+	if (offset >= handle->len)
+		return 0;
+	*data = handle->contents + offset;
+	return min_of(size, handle->len - (size_t)offset);
+}
+
+int control_write(struct control *c, uint64_t id, const char *data, size_t size)
+{
+	const struct node *node = node_of(c, id);
+	char number[32];
+	long long value;
+	char *end;
+
+	if (!node || !node->store)
+		return -EACCES;
+	if (size == 0 || size >= sizeof(number))
+		return -EINVAL;
+	memcpy(number, data, size);
+	number[size] = '\0';
+	errno = 0;
+	value = strtoll(number, &end, 10);
+	if (errno || end == number || end[strspn(end, " \n")] != '\0')
+		return -EINVAL;
+	return node->store(c->vol, node, value);
+}

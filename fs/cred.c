@@ -1,0 +1,45 @@
+/* cred.c - setfsuid(2) and what it takes away. */
+#include "fs/cred.h"
+
+#include <linux/capability.h>
+#include <sys/fsuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Effective capabilities = permitted ones. */
+static void raise_capabilities(void)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data) < 0)
+		return;
+	for (int i = 0; i < 2; i++)
+		data[i].effective = data[i].permitted;
+	syscall(SYS_capset, &head, data);
+}
+
+static bool is_self(const struct cred *caller)
+{
+	return geteuid() != 0 || (caller->uid == 0 && caller->gid == 0);
+}
+
+void cred_assume(const struct cred *caller)
+{
+	if (is_self(caller))
+		return;
+	setfsgid(caller->gid);
+	setfsuid(caller->uid);
+	raise_capabilities();
+}
+
+void cred_restore(const struct cred *caller)
+{
+	if (is_self(caller))
+		return;
+	setfsuid(geteuid());
+	setfsgid(getegid());
+	raise_capabilities();
+}

@@ -1,0 +1,353 @@
+/*
+ * dir.c - one name, one directory, one descriptor.
+ *
+ *   (1) A name is opened with O_PATH | O_NOFOLLOW and identified by that
+ *       descriptor: what happens to the name meanwhile does not matter.
+ *   (2) An inode whose last name is gone is marked, so that its dirty pages
+ *       are dropped rather than written.
+ *   (3) A rename over an existing name writes the file back first: names go
+ *       straight to the backing directory and must not outrun the data.
+ */
+#include "fs/dir.h"
+
+#include "fs/file.h"
+#include "fs/fs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+static void stat_of(const struct statx *x, struct stat *st)
+{
+	*st = (struct stat){
+		.st_dev = makedev(x->stx_dev_major, x->stx_dev_minor),
+		.st_ino = x->stx_ino,
+		.st_mode = x->stx_mode,
+		.st_nlink = x->stx_nlink,
+		.st_uid = x->stx_uid,
+		.st_gid = x->stx_gid,
+		.st_rdev = makedev(x->stx_rdev_major, x->stx_rdev_minor),
+		.st_size = (off_t)x->stx_size,
+		.st_blksize = x->stx_blksize,
+		.st_blocks = (blkcnt_t)x->stx_blocks,
+		.st_atim = { x->stx_atime.tv_sec, x->stx_atime.tv_nsec },
+		.st_mtim = { x->stx_mtime.tv_sec, x->stx_mtime.tv_nsec },
+		.st_ctim = { x->stx_ctime.tv_sec, x->stx_ctime.tv_nsec },
+	};
+}
+
+/* A descriptor of the name, and its status (1). */
+static int open_name(int dir_fd, const char *name, struct statx *st)
+{
+	int fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_SYNC_AS_STAT,
+		  STATX_BASIC_STATS | STATX_MNT_ID, st) == 0)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+static int lookup_at(struct volume *vol, int dir_fd, const char *name,
+		     struct dir_entry *entry)
+{
+	struct statx st;
+	int fd = open_name(dir_fd, name, &st);
+	int err = 0;
+
+	if (fd < 0)
+		return fd;
+	entry->inode = inode_get(vol, fd, &st, true, &err);
+	if (!entry->inode)
+		return err;
+	stat_of(&st, &entry->attr);
+	inode_merge_attr(entry->inode, &entry->attr);
+	return 0;
+}
+
+int dir_lookup(struct inode *dir, const char *name, struct dir_entry *entry)
+{
+	int dir_fd = inode_path_get(dir);
+	int err;
+
+	if (dir_fd < 0)
+		return dir_fd;
+	err = lookup_at(dir->vol, dir_fd, name, entry);
+	inode_path_put(dir, dir_fd);
+	return err;
+}
+
+static int make_regular(int dir_fd, const struct dir_make *make)
+{
+	int flags = O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+	int fd = openat(dir_fd, make->name,
+			flags | (make->exclusive ? O_EXCL : 0),
+			make->mode & ~(mode_t)S_IFMT);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+static int make_at(int dir_fd, const struct dir_make *make)
+{
+	int r;
+
+	if (S_ISREG(make->mode))
+		return make_regular(dir_fd, make);
+	if (S_ISDIR(make->mode))
+		r = mkdirat(dir_fd, make->name, make->mode & ~(mode_t)S_IFMT);
+	else if (S_ISLNK(make->mode))
+		r = symlinkat(make->target, dir_fd, make->name);
+	else
+		r = mknodat(dir_fd, make->name, make->mode, make->rdev);
+	return r < 0 ? -errno : 0;
+}
+
+int dir_make(struct inode *dir, const struct dir_make *make,
+	     struct dir_entry *entry)
+{
+	int dir_fd = inode_path_get(dir);
+	int err;
+
+	if (dir_fd < 0)
+		return dir_fd;
+	cred_assume(&make->caller);
+	err = make_at(dir_fd, make);
+	cred_restore(&make->caller);
+	if (!err)
+		err = lookup_at(dir->vol, dir_fd, make->name, entry);
+	inode_path_put(dir, dir_fd);
+	return err;
+}
+
+static int link_fd(int fd, int dir_fd, const char *name)
+{
+	char path[32];
+
+	if (linkat(fd, "", dir_fd, name, AT_EMPTY_PATH) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return -errno;
+	/* Without CAP_DAC_READ_SEARCH. */
+	if (linkat(AT_FDCWD, backing_fd_path(fd, path), dir_fd, name,
+		   AT_SYMLINK_FOLLOW) == 0)
+		return 0;
+	return -errno;
+}
+
+int dir_link(struct inode *inode, struct inode *dir, const char *name,
+	     struct dir_entry *entry)
+{
+	int fd = inode_path_get(inode);
+	int dir_fd, err;
+
+	if (fd < 0)
+		return fd;
+	dir_fd = inode_path_get(dir);
+	err = dir_fd;
+	if (dir_fd >= 0) {
+		err = link_fd(fd, dir_fd, name);
+		if (!err)
+			err = lookup_at(dir->vol, dir_fd, name, entry);
+		inode_path_put(dir, dir_fd);
+	}
+	inode_path_put(inode, fd);
+	return err;
+}
+
+/*
+ * What a name is before it goes: the inode if we know it, with a ref, and
+ * whether this is its last name. NULL if there is no such name.
+ */
+static struct inode *victim_of(struct volume *vol, int dir_fd, const char *name,
+			       bool *last)
+{
+	struct statx st;
+	int err, fd = open_name(dir_fd, name, &st);
+
+	if (fd < 0)
+		return NULL;
+	*last = S_ISDIR(st.stx_mode) || st.stx_nlink == 1;
+	return inode_get(vol, fd, &st, false, &err);
+}
+
+/* The name is gone; if it was the last, so is the file, once it is closed. */
+static void victim_end(struct inode *victim, bool gone)
+{
+	if (!victim)
+		return;
+	if (gone && S_ISREG(victim->type))
+		file_set_unlinked(victim);
+	else if (gone)
+		victim->unlinked = true;
+	inode_put(victim);
+}
+
+int dir_unlink(struct inode *dir, const char *name, bool is_dir)
+{
+	int dir_fd = inode_path_get(dir);
+	struct inode *victim;
+	bool last = false;
+	int err = 0;
+
+	if (dir_fd < 0)
+		return dir_fd;
+	victim = victim_of(dir->vol, dir_fd, name, &last);
+	if (unlinkat(dir_fd, name, is_dir ? AT_REMOVEDIR : 0) < 0)
+		err = -errno;
+	victim_end(victim, !err && last);
+	inode_path_put(dir, dir_fd);
+	return err;
+}
+
+/* The data must be there before the name says so (3). */
+static int write_back_source(struct volume *vol, int dir_fd, const char *name)
+{
+	struct inode *inode;
+	bool last;
+	int err = 0;
+
+	inode = victim_of(vol, dir_fd, name, &last);
+	if (!inode)
+		return 0; /* renameat2() will say what is wrong */
+	if (S_ISREG(inode->type))
+		err = file_write_back(inode);
+	inode_put(inode);
+	return err;
+}
+
+static int rename_at(struct volume *vol, int from_fd, const char *name,
+		     int to_fd, const char *new_name, unsigned int flags)
+{
+	bool last = false;
+	struct inode *victim = victim_of(vol, to_fd, new_name, &last);
+	int err = 0;
+
+	if (victim && !(flags & RENAME_NOREPLACE))
+		err = write_back_source(vol, from_fd, name);
+	if (!err && renameat2(from_fd, name, to_fd, new_name, flags) < 0)
+		err = -errno;
+	if (victim && last && !err && !(flags & RENAME_EXCHANGE)) {
+		/* Renamed onto itself, under another name, it is still there. */
+		struct stat st;
+
+		last = inode_getattr(victim, &st) < 0 || st.st_nlink == 0;
+	}
+	victim_end(victim, !err && last && !(flags & RENAME_EXCHANGE));
+	return err;
+}
+
+int dir_rename(struct inode *from, const char *name, struct inode *to,
+	       const char *new_name, unsigned int flags)
+{
+	int from_fd = inode_path_get(from);
+	int to_fd, err;
+
+	if (from_fd < 0)
+		return from_fd;
+	to_fd = inode_path_get(to);
+	err = to_fd;
+	if (to_fd >= 0) {
+		err = rename_at(from->vol, from_fd, name, to_fd, new_name,
+				flags);
+		inode_path_put(to, to_fd);
+	}
+	inode_path_put(from, from_fd);
+	return err;
+}
+
+int dir_readlink(struct inode *inode, char *buf, size_t size)
+{
+	int fd = inode_path_get(inode);
+	ssize_t n;
+	int err = 0;
+
+	if (fd < 0)
+		return fd;
+	n = readlinkat(fd, "", buf, size - 1);
+	if (n < 0)
+		err = -errno;
+	else
+		buf[n] = '\0';
+	inode_path_put(inode, fd);
+	return err;
+}
+
+struct dir_stream *dir_open(struct inode *inode, int *err)
+{
+	struct kmem_cache *c = &inode->vol->fs->dir_streams;
+	struct dir_stream *s = kmem_cache_zalloc(c, GFP_KERNEL);
+
+	*err = -ENOMEM;
+	if (!s)
+		return NULL;
+	mutex_init(&s->lock);
+	s->inode = inode;
+	s->fd = backing_open(inode->vol, &inode->id, O_RDONLY | O_DIRECTORY);
+	if (s->fd < 0) {
+		*err = s->fd;
+		kmem_cache_free(c, s);
+		return NULL;
+	}
+	*err = 0;
+	return s;
+}
+
+void dir_close(struct dir_stream *s)
+{
+	struct inode *inode = s->inode;
+
+	close(s->fd);
+	kmem_cache_free(&inode->vol->fs->dir_streams, s);
+	inode_put(inode);
+}
+
+static mode_t type_of(unsigned char d_type)
+{
+	return d_type == DT_UNKNOWN ? 0 : (mode_t)DTTOIF(d_type);
+}
+
+int dir_read(struct dir_stream *s, uint64_t offset,
+	     bool (*emit)(void *arg, const struct dir_name *name), void *arg)
+{
+	_Alignas(8) char buf[8192];
+	bool more = true;
+	int err = 0;
+
+	mutex_lock(&s->lock);
+	if ((off_t)offset != s->at || offset == 0)
+		s->at = lseek(s->fd, (off_t)offset, SEEK_SET);
+	while (more && !err) {
+		ssize_t n = getdents64(s->fd, buf, sizeof(buf));
+
+		if (n <= 0) {
+			err = n < 0 ? -errno : 0;
+			break;
+		}
+		for (char *p = buf; more && p < buf + n;) {
+			struct dirent64 *d = (struct dirent64 *)p;
+			struct dir_name name = { d->d_name, d->d_ino,
+						 type_of(d->d_type),
+						 (uint64_t)d->d_off };
+
+			more = emit(arg, &name);
+			if (more)
+				s->at = d->d_off;
+			p += d->d_reclen;
+		}
+	}
+	if (!more) /* some were read that nobody took */
+		lseek(s->fd, s->at, SEEK_SET);
+	mutex_unlock(&s->lock);
+	return err;
+}

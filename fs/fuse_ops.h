@@ -1,0 +1,9 @@
+/* fuse_ops.h - the operations of the FUSE protocol, for fs/fuse_session.c. */
+#ifndef FS_FUSE_OPS_H
+#define FS_FUSE_OPS_H
+
+struct fuse_lowlevel_ops;
+
+extern const struct fuse_lowlevel_ops fuse_ops;
+
+#endif

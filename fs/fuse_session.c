@@ -1,0 +1,247 @@
+/*
+ * fuse_session.c - receive, dispatch, and stop without leaving anybody behind.
+ *
+ *   (1) A receiver owns one buffer. A deferred request takes it; the receiver
+ *       gets another before it receives again.
+ *   (2) nr_deferred counts requests between session_defer() and
+ *       session_end(); a session is not destroyed before it is 0.
+ *   (3) Interrupts are off: a client that is killed waits for its answer, and
+ *       every wait of a request is bounded.
+ */
+#define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 18)
+#include "fs/fuse_session.h"
+
+#include "fs/fuse_notify.h"
+#include "fs/fuse_ops.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fuse_lowlevel.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+/* Header of a request, as libfuse reckons it. */
+enum { HEADER_ROOM = 4096 };
+
+/* The largest message there is before INIT has agreed on less. */
+enum { FIRST_MESSAGE = (1 << 20) + HEADER_ROOM };
+
+#define JOIN_POLL_NS (20 * NSEC_PER_MSEC)
+
+/* What the receiving thread is at. */
+static _Thread_local struct fuse_buffer *current_buffer;
+
+size_t session_buffer_size(const struct fs *fs)
+{
+	return max_of(fs->request_max + HEADER_ROOM, (size_t)FIRST_MESSAGE);
+}
+
+struct request *session_defer(struct session *s, void *req, struct inode *inode)
+{
+	struct request *rq = request_get(&s->vol->fs->requests);
+
+	atomic_fetch_add(&s->nr_deferred, 1); /* (2) */
+	rq->fs = s->vol->fs;
+	rq->vol = s->vol;
+	rq->inode = inode;
+	rq->file = NULL;
+	rq->token = req;
+	rq->buffer = current_buffer;
+	current_buffer = NULL; /* (1) */
+	rq->nr_pages = rq->nr_begun = 0;
+	rq->done = 0;
+	rq->data = NULL;
+	if (inode)
+		inode_ref(inode);
+	return rq;
+}
+
+void session_return_buffer(struct request *rq)
+{
+	ASSERT(!current_buffer);
+	current_buffer = rq->buffer;
+	rq->buffer = NULL;
+}
+
+char *session_buffer(struct request *rq, size_t size)
+{
+	struct session *s = rq->vol->session;
+	struct fuse_buffer *b = rq->buffer;
+
+	ASSERT(size <= s->buffers->size);
+	fuse_buffer_touch(s->buffers, b, size);
+	return b->mem;
+}
+
+void session_end(struct request *rq)
+{
+	struct session *s = rq->vol->session;
+
+	if (rq->buffer)
+		fuse_buffer_put(s->buffers, rq->buffer);
+	if (rq->inode)
+		inode_put(rq->inode);
+	request_put(&rq->fs->requests, rq);
+	atomic_fetch_sub(&s->nr_deferred, 1);
+}
+
+void session_note_init(struct session *s)
+{
+	atomic_store(&s->answered, true);
+}
+
+/* One request. False when there will be no more. */
+static bool receive(struct session *s)
+{
+	struct fuse_buf buf = { .mem = current_buffer->mem,
+				.mem_size = s->buffers->size };
+	int n = fuse_session_receive_buf(s->se, &buf);
+
+	if (n == -EINTR || n == -EAGAIN)
+		return true;
+	if (n <= 0)
+		return false;
+	fuse_buffer_touch(s->buffers, current_buffer, (size_t)n);
+	fuse_session_process_buf(s->se, &buf);
+	return true;
+}
+
+static void receiver_main(void *arg)
+{
+	struct session *s = arg;
+	bool more = true;
+
+	while (more && !atomic_load(&s->stop)) {
+		if (!current_buffer)
+			current_buffer = fuse_buffer_get(s->buffers);
+		more = receive(s);
+	}
+	if (current_buffer)
+		fuse_buffer_put(s->buffers, current_buffer);
+	current_buffer = NULL;
+	atomic_fetch_sub(&s->nr_running, 1);
+}
+
+static int start_receivers(struct session *s, unsigned int nr)
+{
+	int err = 0;
+
+	while (!err && s->nr_receivers < nr) {
+		atomic_fetch_add(&s->nr_running, 1);
+		err = os_thread_start(&s->receivers[s->nr_receivers], "receive",
+				      receiver_main, s);
+		if (err)
+			atomic_fetch_sub(&s->nr_running, 1);
+		else
+			s->nr_receivers++;
+	}
+	return err;
+}
+
+/* Commas and backslashes in a path must not end the option. */
+static void append_escaped(char *to, size_t size, const char *path)
+{
+	size_t n = strlen(to);
+
+	for (; *path && n + 2 < size; path++) {
+		if (*path == ',' || *path == '\\')
+			to[n++] = '\\';
+		to[n++] = *path;
+	}
+	to[n] = '\0';
+}
+
+static struct fuse_session *session_new(struct session *s, const char *options)
+{
+	char opts[2 * PATH_MAX + 2048];
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	struct fuse_session *se = NULL;
+
+	snprintf(
+		opts, sizeof(opts),
+		"default_permissions,subtype=plimsoll,max_read=%zu%s%s,fsname=",
+		s->vol->fs->request_max, *options ? "," : "", options);
+	append_escaped(opts, sizeof(opts), s->vol->source);
+	if (fuse_opt_add_arg(&args, "plimsoll") == 0 &&
+	    fuse_opt_add_arg(&args, "-o") == 0 &&
+	    fuse_opt_add_arg(&args, opts) == 0)
+		se = fuse_session_new(&args, &fuse_ops, sizeof(fuse_ops), s);
+	fuse_opt_free_args(&args);
+	return se;
+}
+
+int session_start(struct session *s, struct volume *vol,
+		  struct fuse_buffer_pool *buffers, const char *options)
+{
+	unsigned int nr = max_of(min_of(os_nr_cpus(), RECEIVERS_MAX), 2u);
+	int err;
+
+	*s = (struct session){ .vol = vol, .buffers = buffers };
+	vol->session = s;
+	s->se = session_new(s, options);
+	if (!s->se)
+		return -EINVAL;
+	s->notifier = notifier_start(s);
+	if (!s->notifier)
+		return -ENOMEM;
+	if (fuse_session_mount(s->se, vol->mountpoint) != 0)
+		return -EIO;
+	s->mounted = true;
+	/* The first one alone, until the size of messages is agreed on. */
+	err = start_receivers(s, 1);
+	while (!err && !atomic_load(&s->answered)) {
+		os_sleep_ns(NSEC_PER_MSEC);
+		if (session_ended(s))
+			return -EIO;
+	}
+	return err ? err : start_receivers(s, nr);
+}
+
+/*
+ * What programs have dirtied through mappings is the kernel's until it writes
+ * it to us: ask for that while we can still take it.
+ */
+static void sync_kernel(const struct session *s)
+{
+	int fd = open(s->vol->mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	syncfs(fd);
+	close(fd);
+}
+
+static void unmount(struct session *s)
+{
+	if (session_ended(s))
+		return;
+	sync_kernel(s);
+	if (umount2(s->vol->mountpoint, MNT_DETACH) < 0 && errno == EPERM)
+		fuse_session_unmount(s->se); /* with fusermount's help */
+}
+
+void session_stop(struct session *s)
+{
+	if (s->mounted)
+		unmount(s);
+	atomic_store(&s->stop, true);
+	/* Receivers that still wait for a request are woken until they are. */
+	while (atomic_load(&s->nr_running) > 0) {
+		for (unsigned int i = 0; i < s->nr_receivers; i++)
+			os_thread_interrupt(&s->receivers[i]);
+		os_sleep_ns(JOIN_POLL_NS);
+	}
+	for (unsigned int i = 0; i < s->nr_receivers; i++)
+		os_thread_join(&s->receivers[i]);
+	while (atomic_load(&s->nr_deferred) > 0)
+		os_sleep_ns(NSEC_PER_MSEC);
+	if (s->notifier)
+		notifier_stop(s->notifier);
+	if (s->se) {
+		fuse_session_unmount(s->se);
+		fuse_session_destroy(s->se);
+	}
+}

@@ -1,0 +1,322 @@
+/*
+ * main.c - from the command line to mounts, and back.
+ *
+ * Everything that can be refused is refused before anything is mounted. In the
+ * background the parent waits until the mounts answer, so that the shell's next
+ * command can use them, and errors are its exit status.
+ */
+#include "fs/control.h"
+#include "fs/fuse_session.h"
+#include "fs/log.h"
+#include "fs/options.h"
+#include "fs/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* All buffers of requests together; see fs/fuse_buffer.h. */
+#define BUFFER_BYTES (12ul << 20)
+
+/* At the end, a disk that takes nothing for so long is given up. */
+enum { DRAIN_PATIENCE_S = 30 };
+
+#define POLL_NS (50 * NSEC_PER_MSEC)
+
+struct mount {
+	struct source source;
+	struct volume volume;
+	struct session session;
+	bool open, started, ended;
+};
+
+struct process {
+	struct options options;
+	struct fs fs;
+	struct fuse_buffer_pool buffers;
+	struct mount *mounts;
+	unsigned int nr;
+	bool lost; /* something was not written back */
+};
+
+static bool open_sources(struct process *p)
+{
+	const struct options *o = &p->options;
+
+	for (p->nr = 0; p->nr < o->nr_pairs; p->nr++) {
+		struct source *s = &p->mounts[p->nr].source;
+
+		if (!source_open(s, o->sources[p->nr], o->mountpoints[p->nr],
+				 o->read_only))
+			return false;
+		for (unsigned int i = 0; i < p->nr; i++)
+			if (source_conflicts(s, &p->mounts[i].source))
+				return false;
+	}
+	return true;
+}
+
+static void set_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	/* Modes come from the callers, whose own umask was applied. */
+	umask(0);
+	/* Writeback must not wait for memory that only it can free. */
+	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+	/* The C library's heap serves requests' small change: keep it small. */
+	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_MMAP_THRESHOLD, 64 << 10);
+	mallopt(M_TRIM_THRESHOLD, 256 << 10);
+}
+
+static void say_mounted(const struct process *p, const struct mount *m)
+{
+	const struct volume *vol = &m->volume;
+
+	log_line("%s on %s: cache=user transport=dev, files found again by %s, "
+		 "%s",
+		 vol->source, vol->mountpoint,
+		 vol->has_handles ? "handle" : "descriptor",
+		 vol->has_direct ? "O_DIRECT"
+				 : "buffered I/O with pages dropped behind");
+	(void)p;
+}
+
+static int start_mount(struct process *p, struct mount *m)
+{
+	struct volume *vol = &m->volume;
+	int err;
+
+	vol->owner = getuid();
+	vol->owner_gid = getgid();
+	vol->read_only = p->options.read_only;
+	vol->index = (int)p->fs.nr_volumes;
+	snprintf(vol->source, sizeof(vol->source), "%s", m->source.path);
+	snprintf(vol->mountpoint, sizeof(vol->mountpoint), "%s",
+		 m->source.mountpoint);
+	err = volume_open(vol, &p->fs, dup(m->source.fd));
+	if (err)
+		return err;
+	m->open = true;
+	p->fs.volumes[p->fs.nr_volumes++] = vol;
+	if (p->options.control) {
+		vol->control = control_create(vol);
+		if (!vol->control)
+			return -ENOMEM;
+	}
+	source_serving(&m->source);
+	m->started = true;
+	return session_start(&m->session, vol, &p->buffers, p->options.fuse);
+}
+
+/* False after one line that says what went wrong. */
+static bool start_all(struct process *p)
+{
+	struct fs *fs = &p->fs;
+	int err = fs_init(fs, p->options.mem, BUFFER_BYTES);
+
+	if (!err)
+		err = fuse_buffer_init(&p->buffers, session_buffer_size(fs),
+				       BUFFER_BYTES);
+	if (err) {
+		log_line("cannot start with mem=%zu: %s", p->options.mem,
+			 strerror(-err));
+		return false;
+	}
+	log_line("mem %zu MiB, outside it at most %zu MiB",
+		 p->options.mem >> 20, fs->overhead >> 20);
+	for (unsigned int i = 0; i < p->nr; i++) {
+		struct mount *m = &p->mounts[i];
+
+		err = start_mount(p, m);
+		if (err) {
+			log_line("%s on %s: cannot be mounted: %s",
+				 m->source.path, m->source.mountpoint,
+				 strerror(-err));
+			return false;
+		}
+		say_mounted(p, m);
+	}
+	return true;
+}
+
+static struct mount *mount_of(struct volume *vol)
+{
+	return container_of(vol, struct mount, volume);
+}
+
+static void publish_drain(struct volume *vol, uint64_t left)
+{
+	source_draining(&mount_of(vol)->source, left);
+}
+
+/* Unmounted, or to be: write back, let go, unlock. */
+static void end_mount(struct process *p, struct mount *m)
+{
+	bool lost = false;
+
+	if (m->ended)
+		return;
+	m->ended = true;
+	if (m->started) {
+		source_draining(&m->source,
+				writeback_bytes(p->fs.mm, &m->volume));
+		session_stop(&m->session);
+	}
+	if (m->open) {
+		lost = volume_drain(&m->volume, DRAIN_PATIENCE_S,
+				    publish_drain) < 0;
+		if (!lost)
+			volume_close(&m->volume);
+	}
+	if (lost)
+		log_line("%s: the disk took nothing for %d s; the files named "
+			 "above are not written back",
+			 m->source.path, DRAIN_PATIENCE_S);
+	if (m->volume.control)
+		control_destroy(m->volume.control);
+	source_close(&m->source, lost);
+	p->lost |= lost;
+}
+
+static bool all_ended(struct process *p)
+{
+	bool all = true;
+
+	for (unsigned int i = 0; i < p->nr; i++) {
+		struct mount *m = &p->mounts[i];
+
+		if (!m->ended && session_ended(&m->session))
+			end_mount(p, m);
+		all &= m->ended;
+	}
+	return all;
+}
+
+/* Until the last volume is unmounted, or a signal says so. */
+static void serve(struct process *p, const sigset_t *signals)
+{
+	struct timespec poll = { .tv_nsec = POLL_NS };
+
+	while (!all_ended(p)) {
+		int sig = sigtimedwait(signals, NULL, &poll);
+
+		if (sig == SIGTERM || sig == SIGINT || sig == SIGHUP)
+			break;
+	}
+	for (unsigned int i = 0; i < p->nr; i++)
+		end_mount(p, &p->mounts[i]);
+}
+
+static void leave_front(int ready)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	if (write(ready, "", 1) < 0)
+		log_line("nobody waits for the mount");
+	close(ready);
+	log_to_syslog();
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+	close(null);
+	if (chdir("/") < 0)
+		log_line("chdir: %s", strerror(errno));
+}
+
+static int run(struct process *p, int ready)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	set_limits();
+	if (!start_all(p)) {
+		for (unsigned int i = 0; i < p->nr; i++)
+			end_mount(p, &p->mounts[i]);
+		return EXIT_FAILURE;
+	}
+	if (ready >= 0)
+		leave_front(ready);
+	serve(p, &signals);
+	if (!p->lost) {
+		fs_destroy(&p->fs);
+		fuse_buffer_destroy(&p->buffers);
+	}
+	return p->lost ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* The parent: wait until the child serves, or has said why it does not. */
+static int wait_ready(pid_t child, int from)
+{
+	char byte;
+	ssize_t n;
+
+	do
+		n = read(from, &byte, 1);
+	while (n < 0 && errno == EINTR);
+	if (n == 1)
+		return EXIT_SUCCESS;
+	(void)child;
+	return EXIT_FAILURE;
+}
+
+static int run_behind(struct process *p)
+{
+	int ready[2];
+	pid_t child;
+
+	if (pipe2(ready, O_CLOEXEC) < 0) {
+		log_line("pipe: %s", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	child = fork();
+	if (child < 0) {
+		log_line("fork: %s", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	if (child > 0) {
+		close(ready[1]);
+		return wait_ready(child, ready[0]);
+	}
+	close(ready[0]);
+	setsid();
+	return run(p, ready[1]);
+}
+
+int main(int argc, char **argv)
+{
+	static struct process p;
+
+	if (!options_parse(&p.options, argc, argv))
+		return EXIT_FAILURE;
+	if (p.options.help) {
+		options_usage();
+		return EXIT_SUCCESS;
+	}
+	if (p.options.version) {
+		puts("plimsoll " PLIMSOLL_VERSION);
+		return EXIT_SUCCESS;
+	}
+	p.mounts = calloc(p.options.nr_pairs, sizeof(*p.mounts));
+	if (!p.mounts || !open_sources(&p))
+		return EXIT_FAILURE;
+	return p.options.foreground ? run(&p, -1) : run_behind(&p);
+}

@@ -1,0 +1,330 @@
+/* options.c - a mount helper's options, each known or refused. */
+#include "fs/options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool refuse(const char *what, const char *arg, const char *why)
+{
+	fprintf(stderr, "plimsoll: %s%s%s: %s\n", what, arg ? " " : "",
+		arg ? arg : "", why);
+	return false;
+}
+
+void options_usage(void)
+{
+	puts("usage: plimsoll [-f] [-o OPTIONS] SOURCE MOUNTPOINT "
+	     "[SOURCE MOUNTPOINT ...]\n"
+	     "\n"
+	     "Mount each directory SOURCE at MOUNTPOINT through a page cache\n"
+	     "with a hard memory budget. All pairs share the budget.\n"
+	     "\n"
+	     "  -f              stay in the foreground\n"
+	     "  -o mem=SIZE     the budget (K, M, G; at least 8M; default: a\n"
+	     "                  quarter of the memory this process may use)\n"
+	     "  -o control=on|off  show the directory .plimsoll (default on)\n"
+	     "  -o cache=auto|user  where cached pages live (here: user)\n"
+	     "  -o transport=auto|dev  how requests arrive (here: dev)\n"
+	     "  -o ro           mount read-only\n"
+	     "  -o allow_other, nosuid, nodev, noexec, noatime, ...\n"
+	     "  -h, --help      this text\n"
+	     "  -V, --version   the version\n"
+	     "\n"
+	     "See plimsoll(8), plimsollctl(1).");
+}
+
+bool options_size(const char *text, uint64_t *bytes)
+{
+	static const char units[] = "KMGT";
+	unsigned int shift = 0;
+	unsigned long long n;
+	char *end;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (errno || end == text || text[0] < '0' || text[0] > '9')
+		return false;
+	if (*end) {
+		char upper = (char)(*end & ~0x20);
+		const char *unit = strchr(units, upper);
+
+		if (!unit || !upper)
+			return false;
+		shift = 10 * (unsigned int)(unit - units + 1);
+		end++;
+		if (*end == 'i' || *end == 'I')
+			end++;
+		if (*end == 'b' || *end == 'B')
+			end++;
+	}
+	if (*end || (n << shift) >> shift != n)
+		return false;
+	*bytes = n << shift;
+	return true;
+}
+
+/* A limit from a file of a control group, or *limit as it is. */
+static void read_limit(const char *path, uint64_t *limit)
+{
+	FILE *f = fopen(path, "re");
+	unsigned long long n;
+
+	if (f && fscanf(f, "%llu", &n) == 1)
+		*limit = min_of(*limit, (uint64_t)n);
+	if (f)
+		fclose(f);
+}
+
+/* The limits of a group and of all above it. */
+static void read_hierarchy(const char *mount, const char *file, char *group,
+			   uint64_t *limit)
+{
+	char path[2 * PATH_MAX];
+
+	for (;;) {
+		char *slash = strrchr(group, '/');
+
+		snprintf(path, sizeof(path), "%s%s/%s", mount, group, file);
+		read_limit(path, limit);
+		if (!slash)
+			return;
+		*slash = '\0';
+	}
+}
+
+size_t options_default_mem(void)
+{
+	uint64_t limit = (uint64_t)sysconf(_SC_PHYS_PAGES) *
+			 (uint64_t)sysconf(_SC_PAGESIZE);
+	FILE *f = fopen("/proc/self/cgroup", "re");
+	char line[PATH_MAX];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		char *group = strrchr(line, ':');
+
+		line[strcspn(line, "\n")] = '\0';
+		if (!group)
+			continue;
+		*group++ = '\0';
+		if (strncmp(line, "0:", 2) == 0) {
+			char copy[PATH_MAX];
+
+			snprintf(copy, sizeof(copy), "%s", group);
+			read_hierarchy("/sys/fs/cgroup/unified", "memory.max",
+				       copy, &limit);
+			read_hierarchy("/sys/fs/cgroup", "memory.max", group,
+				       &limit);
+		} else if (strstr(line, ":memory")) {
+			read_hierarchy("/sys/fs/cgroup/memory",
+				       "memory.limit_in_bytes", group, &limit);
+		}
+	}
+	if (f)
+		fclose(f);
+	return max_of((size_t)(limit / 4) & ~PAGE_MASK, MM_SIZE_MIN);
+}
+
+static bool set_mem(struct options *o, const char *value)
+{
+	uint64_t bytes;
+
+	if (!options_size(value, &bytes))
+		return refuse("mem", value,
+			      "is not a size (such as 64M or 2G)");
+	if (bytes < MM_SIZE_MIN)
+		return refuse("mem", value, "is too small; at least 8M");
+	if (bytes > MM_SIZE_MAX ||
+	    bytes > (uint64_t)sysconf(_SC_PHYS_PAGES) *
+			    (uint64_t)sysconf(_SC_PAGESIZE))
+		return refuse("mem", value,
+			      "is more than the memory of this machine");
+	o->mem = (size_t)bytes & ~PAGE_MASK;
+	return true;
+}
+
+static bool set_control(struct options *o, const char *value)
+{
+	if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+		return refuse("control", value, "is neither on nor off");
+	o->control = strcmp(value, "on") == 0;
+	return true;
+}
+
+static bool set_cache(struct options *o, const char *value)
+{
+	(void)o;
+	if (strcmp(value, "auto") != 0 && strcmp(value, "user") != 0)
+		return refuse("cache", value, "is neither auto nor user");
+	return true;
+}
+
+static bool set_transport(struct options *o, const char *value)
+{
+	(void)o;
+	if (strcmp(value, "auto") != 0 && strcmp(value, "dev") != 0)
+		return refuse("transport", value, "is neither auto nor dev");
+	return true;
+}
+
+static const struct {
+	const char *name;
+	bool (*set)(struct options *o, const char *value);
+} valued[] = {
+	{ "mem", set_mem },
+	{ "control", set_control },
+	{ "cache", set_cache },
+	{ "transport", set_transport },
+};
+
+/* Handed on to libfuse, which makes mount flags of them. */
+static const char *const passed_on[] = {
+	"ro",	       "rw",	     "suid",	     "nosuid",	    "dev",
+	"nodev",       "exec",	     "noexec",	     "atime",	    "noatime",
+	"diratime",    "nodiratime", "sync",	     "async",	    "dirsync",
+	"allow_other", "allow_root", "auto_unmount", "nosymfollow",
+};
+
+/* mount(8)'s and fstab's own: accepted, and of no further consequence. */
+static const char *const ignored[] = {
+	"defaults",
+	"auto",
+	"noauto",
+	"user",
+	"nouser",
+	"users",
+	"nofail",
+	"_netdev",
+	"owner",
+	"group",
+	"default_permissions",
+	"relatime",
+	"norelatime",
+	"strictatime",
+	"nostrictatime",
+	"lazytime",
+	"nolazytime",
+	"iversion",
+	"noiversion",
+	"mand",
+	"nomand",
+	"silent",
+	"loud",
+};
+
+static bool is_one_of(const char *name, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(name, list[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool pass_on(struct options *o, const char *name)
+{
+	size_t len = strlen(o->fuse);
+
+	if (len + strlen(name) + 2 > sizeof(o->fuse))
+		return refuse("option", name, "one too many");
+	snprintf(o->fuse + len, sizeof(o->fuse) - len, "%s%s", len ? "," : "",
+		 name);
+	o->read_only = strcmp(name, "ro") == 0 ||
+		       (o->read_only && strcmp(name, "rw") != 0);
+	return true;
+}
+
+static bool set_option(struct options *o, char *option)
+{
+	char *value = strchr(option, '=');
+
+	if (is_one_of(option, passed_on, ARRAY_SIZE(passed_on)))
+		return pass_on(o, option);
+	if (is_one_of(option, ignored, ARRAY_SIZE(ignored)) ||
+	    strncmp(option, "x-", 2) == 0 || strncmp(option, "X-", 2) == 0 ||
+	    strncmp(option, "comment=", 8) == 0)
+		return true;
+	if (value)
+		*value++ = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(valued); i++) {
+		if (strcmp(option, valued[i].name) != 0)
+			continue;
+		if (!value || !*value)
+			return refuse("option", option, "needs a value");
+		return valued[i].set(o, value);
+	}
+	return refuse("option", option, "is unknown; see plimsoll --help");
+}
+
+static bool set_options(struct options *o, char *list)
+{
+	char *save, *option;
+
+	for (option = strtok_r(list, ",", &save); option;
+	     option = strtok_r(NULL, ",", &save))
+		if (!set_option(o, option))
+			return false;
+	return true;
+}
+
+/* A flag with nothing to it, or one of mount(8)'s helpers' own. */
+static bool set_flag(struct options *o, const char *arg)
+{
+	if (strcmp(arg, "-f") == 0 || strcmp(arg, "--foreground") == 0)
+		o->foreground = true;
+	else if (strcmp(arg, "-h") == 0 || strcmp(arg, "--help") == 0)
+		o->help = true;
+	else if (strcmp(arg, "-V") == 0 || strcmp(arg, "--version") == 0)
+		o->version = true;
+	else if (strcmp(arg, "-n") != 0 && strcmp(arg, "-s") != 0 &&
+		 strcmp(arg, "-v") != 0 && strcmp(arg, "-w") != 0)
+		return refuse("option", arg, "is unknown; see plimsoll --help");
+	return true;
+}
+
+bool options_parse(struct options *o, int argc, char **argv)
+{
+	const char *operands[2 * VOLUMES_MAX];
+	unsigned int nr = 0;
+
+	*o = (struct options){ .control = true };
+	for (int i = 1; i < argc; i++) {
+		char *arg = argv[i];
+
+		if (strcmp(arg, "-r") == 0) {
+			if (!pass_on(o, "ro"))
+				return false;
+		} else if (strncmp(arg, "-o", 2) == 0) {
+			char *list = arg[2] ? arg + 2 : argv[++i];
+
+			if (!list)
+				return refuse("-o", NULL, "needs options");
+			if (!set_options(o, list))
+				return false;
+		} else if (arg[0] == '-' && arg[1]) {
+			if (!set_flag(o, arg))
+				return false;
+		} else if (nr == ARRAY_SIZE(operands)) {
+			return refuse("operand", arg, "too many volumes");
+		} else {
+			operands[nr++] = arg;
+		}
+	}
+	if (o->help || o->version)
+		return true;
+	if (nr == 0 || nr % 2 != 0)
+		return refuse("usage", NULL,
+			      "plimsoll [-f] [-o OPTIONS] SOURCE MOUNTPOINT "
+			      "[SOURCE MOUNTPOINT ...]");
+	for (unsigned int i = 0; i < nr; i += 2) {
+		if (strcmp(operands[i], "anon") == 0)
+			return refuse("source", "anon",
+				      "anonymous volumes are not there yet");
+		o->sources[o->nr_pairs] = operands[i];
+		o->mountpoints[o->nr_pairs++] = operands[i + 1];
+	}
+	if (o->mem == 0)
+		o->mem = options_default_mem();
+	return true;
+}

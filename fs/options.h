@@ -1,0 +1,35 @@
+/*
+ * options.h - the command line: plimsoll [-f] [-o OPTIONS] SOURCE MOUNTPOINT …
+ */
+#ifndef FS_OPTIONS_H
+#define FS_OPTIONS_H
+
+#include "fs/fs.h"
+
+struct options {
+	bool foreground;
+	bool help, version;
+	bool control; /* show .plimsoll */
+	bool read_only;
+	size_t mem;	 /* bytes */
+	char fuse[1024]; /* for libfuse: allow_other, nosuid, … */
+	unsigned int nr_pairs;
+	const char *sources[VOLUMES_MAX];
+	const char *mountpoints[VOLUMES_MAX];
+};
+
+/* False after one line that says what is wrong. */
+bool options_parse(struct options *o, int argc, char **argv);
+
+void options_usage(void);
+
+/* "64M" → bytes; K, M, G, T. False if it is no size. */
+bool options_size(const char *text, uint64_t *bytes);
+
+/*
+ * A quarter of the memory this process may use: the machine's, or what its
+ * control groups (of either version, inherited ones too) leave of it.
+ */
+size_t options_default_mem(void);
+
+#endif

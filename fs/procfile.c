@@ -1,0 +1,176 @@
+/* procfile.c - the kernel's formats, line by line. */
+#include "fs/procfile.h"
+
+#include "fs/fs.h"
+#include "mm/page_alloc.h"
+
+#include <unistd.h>
+
+static unsigned long kib(unsigned long pages)
+{
+	return pages << (PAGE_SHIFT - 10);
+}
+
+static void mem_line(struct text *t, const char *name, unsigned long pages)
+{
+	text_printf(t, "%-15s %8lu kB\n", name, kib(pages));
+}
+
+void procfile_meminfo(struct volume *vol, struct text *t)
+{
+	struct mm *mm = vol->mm;
+	unsigned long nr_free = page_alloc_nr_free(mm);
+	unsigned long file = vmstat_read(mm, NR_ACTIVE_FILE) +
+			     vmstat_read(mm, NR_INACTIVE_FILE);
+	unsigned long anon = vmstat_read(mm, NR_ACTIVE_ANON) +
+			     vmstat_read(mm, NR_INACTIVE_ANON);
+	unsigned long reclaimable = vmstat_read(mm, NR_SLAB_RECLAIMABLE);
+	unsigned long unreclaimable = vmstat_read(mm, NR_SLAB_UNRECLAIMABLE);
+	unsigned long dirty = vmstat_read(mm, NR_FILE_DIRTY);
+	unsigned long low = 0, available;
+
+	for (int z = 0; z < NR_ZONES; z++)
+		low += atomic_load(&mm->zones[z].wmark[WMARK_LOW]);
+	/* As si_mem_available() does: what can be had without harm. */
+	available = nr_free + file - min_of(file / 2, low);
+	available = available > low ? available - low : 0;
+	mem_line(t, "MemTotal:", mm->arena.nr_pages);
+	mem_line(t, "MemFree:", nr_free);
+	mem_line(t, "MemAvailable:", available);
+	mem_line(t, "Buffers:", 0);
+	mem_line(t, "Cached:", vmstat_read(mm, NR_FILE_PAGES));
+	mem_line(t, "SwapCached:", 0);
+	mem_line(t, "Active:",
+		 vmstat_read(mm, NR_ACTIVE_FILE) +
+			 vmstat_read(mm, NR_ACTIVE_ANON));
+	mem_line(t, "Inactive:",
+		 vmstat_read(mm, NR_INACTIVE_FILE) +
+			 vmstat_read(mm, NR_INACTIVE_ANON));
+	mem_line(t, "Active(anon):", vmstat_read(mm, NR_ACTIVE_ANON));
+	mem_line(t, "Inactive(anon):", vmstat_read(mm, NR_INACTIVE_ANON));
+	mem_line(t, "Active(file):", vmstat_read(mm, NR_ACTIVE_FILE));
+	mem_line(t, "Inactive(file):", vmstat_read(mm, NR_INACTIVE_FILE));
+	mem_line(t, "Unevictable:", vmstat_read(mm, NR_UNEVICTABLE));
+	mem_line(t, "SwapTotal:", 0);
+	mem_line(t, "SwapFree:", 0);
+	mem_line(t, "Dirty:", dirty);
+	mem_line(t, "Writeback:", vmstat_read(mm, NR_WRITEBACK));
+	mem_line(t, "AnonPages:", anon);
+	mem_line(t, "Slab:", reclaimable + unreclaimable);
+	mem_line(t, "SReclaimable:", reclaimable);
+	mem_line(t, "SUnreclaim:", unreclaimable);
+	mem_line(t, "PageTables:", mm->arena.first_pfn);
+}
+
+void procfile_vmstat(struct volume *vol, struct text *t)
+{
+	struct mm *mm = vol->mm;
+
+	text_printf(t, "nr_free_pages %lu\n", page_alloc_nr_free(mm));
+	for (int i = 0; i < NR_VMSTAT_ITEMS; i++)
+		text_printf(t, "%s %lu\n", vmstat_name((enum vmstat_item)i),
+			    vmstat_read(mm, (enum vmstat_item)i));
+}
+
+static void zone_pagesets(struct zone *z, struct text *t)
+{
+	text_printf(t, "  pagesets\n");
+	for (unsigned int i = 0; i < z->nr_pcps; i++)
+		text_printf(t,
+			    "    cpu: %u\n"
+			    "              count: %u\n"
+			    "              high:  %u\n"
+			    "              batch: %u\n",
+			    i, pcp_count(&z->pcps[i]), z->pcps[i].high,
+			    z->pcps[i].batch);
+}
+
+void procfile_zoneinfo(struct volume *vol, struct text *t)
+{
+	for (int i = 0; i < NR_ZONES; i++) {
+		struct zone *z = &vol->mm->zones[i];
+
+		text_printf(t, "Node 0, zone %8s\n", zone_name(z->type));
+		text_printf(t,
+			    "  pages free     %lu\n"
+			    "        boost    0\n"
+			    "        min      %lu\n"
+			    "        low      %lu\n"
+			    "        high     %lu\n"
+			    "        spanned  %u\n"
+			    "        present  %u\n"
+			    "        managed  %u\n",
+			    zone_nr_free(z), atomic_load(&z->wmark[WMARK_MIN]),
+			    atomic_load(&z->wmark[WMARK_LOW]),
+			    atomic_load(&z->wmark[WMARK_HIGH]), z->nr_pages,
+			    z->nr_pages, z->nr_pages);
+		text_printf(t, "        protection: (%lu, %lu, %lu)\n",
+			    atomic_load(&z->lowmem_reserve[ZONE_DMA]),
+			    atomic_load(&z->lowmem_reserve[ZONE_NORMAL]),
+			    atomic_load(&z->lowmem_reserve[ZONE_MOVABLE]));
+		zone_pagesets(z, t);
+		text_printf(t, "  start_pfn:           %u\n", z->start_pfn);
+	}
+}
+
+void procfile_buddyinfo(struct volume *vol, struct text *t)
+{
+	for (int i = 0; i < NR_ZONES; i++) {
+		struct zone *z = &vol->mm->zones[i];
+
+		text_printf(t, "Node 0, zone %8s ", zone_name(z->type));
+		mutex_lock(&z->buddy.lock);
+		for (int order = 0; order < BUDDY_NR_ORDERS; order++)
+			text_printf(t, "%6lu ", z->buddy.area[order].nr_blocks);
+		mutex_unlock(&z->buddy.lock);
+		text_printf(t, "\n");
+	}
+}
+
+void procfile_slabinfo(struct volume *vol, struct text *t)
+{
+	struct mm *mm = vol->mm;
+	struct kmem_cache *c;
+
+	text_printf(t, "slabinfo - version: 2.1\n"
+		       "# name            <active_objs> <num_objs> <objsize> "
+		       "<objperslab> <pagesperslab> : tunables <limit> "
+		       "<batchcount> <sharedfactor> : slabdata <active_slabs> "
+		       "<num_slabs> <sharedavail>\n");
+	mutex_lock(&mm->caches_lock);
+	list_for_each_entry(c, &mm->caches, struct kmem_cache, link) {
+		struct kmem_cache_stat st = kmem_cache_stat(c);
+
+		text_printf(t,
+			    "%-17s %6lu %6lu %6zu %4u %4u : tunables %4u %4u "
+			    "%4u : slabdata %6lu %6lu %6u\n",
+			    c->name, st.nr_active, st.nr_objects, c->size,
+			    c->per_slab, 1u << c->order, c->slot_max,
+			    (c->slot_max + 1) / 2, 0u, st.nr_active_slabs,
+			    st.nr_slabs, 0u);
+	}
+	mutex_unlock(&mm->caches_lock);
+}
+
+void procfile_volume(struct volume *vol, struct text *t)
+{
+	struct space *s = &vol->space;
+
+	text_printf(t, "version %s\n", PLIMSOLL_VERSION);
+	text_printf(t, "pid %ld\n", (long)getpid());
+	text_printf(t, "source %s\n", vol->source);
+	text_printf(t, "mountpoint %s\n", vol->mountpoint);
+	text_printf(t, "kind file\ncache user\ntransport dev\n");
+	text_printf(t, "handles %s\n", vol->has_handles ? "yes" : "no");
+	text_printf(t, "direct_io %s\n", vol->has_direct ? "yes" : "no");
+	text_printf(t, "mem %zu\n", vol->mm->arena.size);
+	text_printf(t, "overhead %zu\n", vol->fs->overhead);
+	text_printf(t, "arena_fd %d\n", vol->mm->arena.fd);
+	text_printf(t, "fixed_buffers %s\n", vol->mm->io_fixed ? "yes" : "no");
+	text_printf(t, "policy %s\n", vol->mm->policy->name);
+	text_printf(t, "dirty_bytes %lu\n",
+		    (unsigned long)writeback_bytes(vol->mm, vol));
+	mutex_lock(&s->lock);
+	text_printf(t, "reserved_bytes %lu\n", (unsigned long)s->reserved);
+	mutex_unlock(&s->lock);
+}

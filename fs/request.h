@@ -1,0 +1,116 @@
+/*
+ * request.h - one operation of a client, from arrival to reply.
+ *
+ * A request is a struct that can be resumed, not a stack. It takes one of
+ * three paths:
+ *
+ *	hit      answered by the thread that received it
+ *	miss     the read is begun there, its completion answers
+ *	worker   everything that may block
+ *
+ * Two classes of workers: some serve only what reads or frees memory, so that
+ * it never queues behind growing writes. A write that has to pause is parked:
+ * it holds its buffer, but no thread.
+ */
+#ifndef FS_REQUEST_H
+#define FS_REQUEST_H
+
+#include "mm/lock.h"
+#include "mm/page_wait.h"
+
+struct fs;
+struct inode;
+struct open_file;
+struct volume;
+
+/* Pages of the largest request, with one more for one that is not aligned. */
+#define REQUEST_PAGES_MAX (256 + 1)
+
+/* Room for the decoded arguments of any operation. */
+#define REQUEST_ARGS 256
+
+enum request_class {
+	REQUEST_SERVE, /* reads, and what frees memory */
+	REQUEST_GROW,  /* writes, and what makes names */
+	NR_REQUEST_CLASSES
+};
+
+struct request {
+	struct fs *fs;
+	struct volume *vol;
+	struct inode *inode;	/* a ref of ours, or NULL */
+	struct open_file *file; /* or NULL */
+	void *token;		/* the transport's: whom to answer */
+	void *buffer;		/* the transport's: where names and data are */
+	_Alignas(16) unsigned char args[REQUEST_ARGS]; /* the transport's */
+	uint64_t offset;
+	size_t size;
+
+	/* What a worker runs; it answers, and ends the request. */
+	void (*run)(struct request *rq);
+	/* Called once when a read or write has ended; see below. */
+	void (*finish)(struct request *rq, int err);
+
+	/* reads: the pages of [offset, offset + size), with references */
+	unsigned int nr_pages;
+	unsigned int nr_begun; /* reading began for those below */
+	struct page_waiter waiter;
+
+	/* writes */
+	const char *data;
+	size_t done; /* bytes taken so far */
+
+	struct list_head link; /* in a queue, or the parking */
+	uint64_t until_ns;     /* parked: not longer than this */
+	void (*unpark)(struct request *rq);
+	enum request_class class;
+	struct page *pages[REQUEST_PAGES_MAX];
+};
+
+struct request_queue {
+	struct list_head requests;
+	struct cond more;
+};
+
+#define WORKERS_PER_CLASS 6
+
+/* (L) guarded by lock. */
+struct request_engine {
+	struct mm *mm;
+	struct mutex lock;
+	struct request_queue queues[NR_REQUEST_CLASSES]; /* (L) */
+	struct list_head parked;			 /* (L) */
+	unsigned int nr_parked;				 /* (L) */
+	unsigned int nr_parked_max;
+	struct cond parked_more;
+	struct request *pool;  /* all of them */
+	struct list_head free; /* (L) */
+	struct cond returned;  /* to free */
+	bool stop;	       /* (L) */
+	struct os_thread workers[NR_REQUEST_CLASSES][WORKERS_PER_CLASS];
+	struct os_thread parker;
+	unsigned int nr_started; /* threads, in the order above */
+};
+
+/* Start the workers. parked_max: how many requests may be parked. 0, -errno. */
+int request_engine_start(struct request_engine *e, struct mm *mm,
+			 unsigned int nr_requests, unsigned int parked_max);
+/* Stop them; nothing may be queued. */
+void request_engine_stop(struct request_engine *e);
+
+/* A request from the pool; waits for one to be returned if there is none. */
+struct request *request_get(struct request_engine *e);
+void request_put(struct request_engine *e, struct request *rq);
+
+/* Have a worker of the class call rq->run. */
+void request_queue(struct request_engine *e, struct request *rq,
+		   enum request_class class);
+
+/*
+ * Call unpark in ns at the latest, without a thread until then. If too many
+ * are parked already the caller sleeps instead; only for workers.
+ */
+void request_park(struct request_engine *e, struct request *rq, uint64_t ns,
+		  void (*unpark)(struct request *rq));
+
+#endif

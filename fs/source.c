@@ -1,0 +1,349 @@
+/*
+ * source.c - refuse what cannot work, before anything is mounted.
+ *
+ *   (1) Directories are compared by device and inode on the way up to the
+ *       root, so that bind mounts and links do not hide an overlap.
+ *   (2) The lock is the truth; the run file only explains it.
+ */
+#include "fs/source.h"
+
+#include "mm/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define RUN_DIR	     "/run/plimsoll"
+#define WAIT_LOCK_NS (200 * NSEC_PER_MSEC)
+
+__attribute__((format(printf, 1, 2))) static bool refuse(const char *format,
+							 ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fputs("plimsoll: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	va_end(args);
+	return false;
+}
+
+static bool resolve(const char *what, const char *path, char *resolved)
+{
+	struct stat st;
+
+	if (!realpath(path, resolved))
+		return refuse("%s %s: %s", what, path, strerror(errno));
+	if (stat(resolved, &st) < 0)
+		return refuse("%s %s: %s", what, path, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return refuse("%s %s: is not a directory", what, path);
+	return true;
+}
+
+/* Is "path" the directory "top", or below it (1)? */
+static bool is_within(const char *path, const char *top)
+{
+	struct stat want, st, last = { .st_ino = 0 };
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bool within = false;
+
+	if (fd < 0 || stat(top, &want) < 0)
+		goto out;
+	while (fstat(fd, &st) == 0) {
+		int up;
+
+		within = st.st_dev == want.st_dev && st.st_ino == want.st_ino;
+		if (within ||
+		    (st.st_dev == last.st_dev && st.st_ino == last.st_ino))
+			break;
+		last = st;
+		up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		close(fd);
+		fd = up;
+	}
+out:
+	if (fd >= 0)
+		close(fd);
+	return within;
+}
+
+/* One line of mountinfo. */
+struct mount_line {
+	char where[PATH_MAX], type[64], source[PATH_MAX];
+};
+
+/* Undo the octal escapes of mountinfo. */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	for (; *s; s++) {
+		unsigned int c;
+
+		if (*s == '\\' && sscanf(s + 1, "%3o", &c) == 1) {
+			*to++ = (char)c;
+			s += 3;
+		} else {
+			*to++ = *s;
+		}
+	}
+	*to = '\0';
+}
+
+static bool next_mount(FILE *f, struct mount_line *m)
+{
+	char line[2 * PATH_MAX + 256];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		char *dash = strstr(line, " - ");
+
+		if (!dash ||
+		    sscanf(line, "%*s %*s %*s %*s %4095s", m->where) != 1 ||
+		    sscanf(dash, " - %63s %4095s", m->type, m->source) != 2)
+			continue;
+		unescape(m->where);
+		unescape(m->source);
+		return true;
+	}
+	if (f)
+		fclose(f);
+	return false;
+}
+
+static bool is_plimsoll(const struct mount_line *m)
+{
+	return strcmp(m->type, "fuse.plimsoll") == 0;
+}
+
+/* Is path on one of our mounts? */
+static bool on_plimsoll(const char *path)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	struct mount_line m;
+	size_t longest = 0;
+	bool ours = false;
+
+	while (next_mount(f, &m)) {
+		size_t n = strlen(m.where);
+
+		if (n < longest || strncmp(path, m.where, n) != 0 ||
+		    (n > 1 && path[n] != '/' && path[n] != '\0'))
+			continue;
+		longest = n;
+		ours = is_plimsoll(&m);
+	}
+	return ours;
+}
+
+/* Is a mount of this SOURCE in the table? Then its lock is no left-over. */
+static bool is_mounted(const char *source)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	struct mount_line m;
+	bool found = false;
+
+	while (next_mount(f, &m))
+		found |= is_plimsoll(&m) && strcmp(m.source, source) == 0;
+	return found;
+}
+
+/* Does another's SOURCE lie inside this one, or around it? */
+static bool overlaps_served(const char *path)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	struct mount_line m;
+	bool found = false;
+
+	while (next_mount(f, &m))
+		if (!found && is_plimsoll(&m) && strcmp(m.source, path) != 0 &&
+		    (is_within(path, m.source) || is_within(m.source, path)))
+			found = !refuse("source %s: overlaps %s, which a "
+					"running plimsoll serves",
+					path, m.source);
+	return found;
+}
+
+/* What the holder of the lock says it is doing. */
+static bool read_state(const struct source *s, char *state, long long *left)
+{
+	FILE *f = s->state[0] ? fopen(s->state, "re") : NULL;
+	bool ok = f && fscanf(f, "%15s %lld", state, left) == 2;
+
+	if (f)
+		fclose(f);
+	return ok;
+}
+
+static void write_state(const struct source *s, const char *state,
+			uint64_t left)
+{
+	char tmp[PATH_MAX + 8];
+	FILE *f;
+
+	if (!s->state[0])
+		return;
+	snprintf(tmp, sizeof(tmp), "%s.new", s->state);
+	f = fopen(tmp, "we");
+	if (!f)
+		return;
+	fprintf(f, "%s %llu %ld\n%s\n", state, (unsigned long long)left,
+		(long)getpid(), s->path);
+	fclose(f);
+	rename(tmp, s->state);
+}
+
+static void find_state_file(struct source *s)
+{
+	const char *dir = getenv("XDG_RUNTIME_DIR");
+	char base[PATH_MAX];
+	struct stat st;
+
+	if (geteuid() == 0)
+		snprintf(base, sizeof(base), "%s", RUN_DIR);
+	else if (dir)
+		snprintf(base, sizeof(base), "%s/plimsoll", dir);
+	else
+		return;
+	if (mkdir(base, 0755) < 0 && errno != EEXIST)
+		return;
+	if (fstat(s->fd, &st) == 0)
+		snprintf(s->state, sizeof(s->state), "%.3000s/%u:%u:%llu", base,
+			 major(st.st_dev), minor(st.st_dev),
+			 (unsigned long long)st.st_ino);
+}
+
+/* Take the lock, after its last holder has written back (2). */
+static bool wait_for_lock(struct source *s)
+{
+	bool said = false;
+
+	while (flock(s->fd, LOCK_EX | LOCK_NB) < 0) {
+		char state[16] = "serving";
+		long long left = 0;
+		bool known;
+
+		if (errno != EWOULDBLOCK)
+			return refuse("source %s: cannot be locked: %s",
+				      s->path, strerror(errno));
+		known = read_state(s, state, &left);
+		if (known ? strcmp(state, "serving") == 0 : is_mounted(s->path))
+			return refuse("source %s: is served already by a "
+				      "running plimsoll; unmount that first",
+				      s->path);
+		fprintf(stderr,
+			"%splimsoll: waiting for the last mount of %s: %lld KiB "
+			"left to write back ",
+			said ? "\r" : "", s->path, left >> 10);
+		said = true;
+		os_sleep_ns(WAIT_LOCK_NS);
+	}
+	if (said)
+		fputc('\n', stderr);
+	return true;
+}
+
+static bool check_access(struct source *s, bool read_only)
+{
+	struct statvfs st;
+
+	if (fstatvfs(s->fd, &st) == 0 && (st.f_flag & ST_RDONLY))
+		s->read_only = true;
+	if (faccessat(s->fd, ".", R_OK | X_OK, AT_EACCESS) < 0)
+		return refuse("source %s: cannot be read: %s", s->path,
+			      strerror(errno));
+	if (!read_only && !s->read_only &&
+	    faccessat(s->fd, ".", W_OK, AT_EACCESS) < 0)
+		return refuse("source %s: cannot be written: %s; mount it with "
+			      "-o ro",
+			      s->path, strerror(errno));
+	if (s->read_only && !read_only)
+		return refuse("source %s: is on a read-only file system; mount "
+			      "it with -o ro",
+			      s->path);
+	return true;
+}
+
+bool source_open(struct source *s, const char *path, const char *mountpoint,
+		 bool read_only)
+{
+	*s = (struct source){ .fd = -1 };
+	if (!resolve("source", path, s->path) ||
+	    !resolve("mount point", mountpoint, s->mountpoint))
+		return false;
+	/* A source that a plimsoll serves in place says "served" below. */
+	if (on_plimsoll(s->path) && !is_mounted(s->path))
+		return refuse("source %s: is inside a plimsoll mount", path);
+	if (on_plimsoll(s->mountpoint) && !is_mounted(s->path))
+		return refuse("mount point %s: is inside a plimsoll mount",
+			      mountpoint);
+	if (strcmp(s->path, s->mountpoint) != 0 &&
+	    is_within(s->mountpoint, s->path))
+		return refuse("mount point %s: is inside its source %s",
+			      mountpoint, path);
+	if (strcmp(s->path, s->mountpoint) != 0 &&
+	    is_within(s->path, s->mountpoint))
+		return refuse("source %s: is inside its mount point %s, which "
+			      "would hide it",
+			      path, mountpoint);
+	if (is_mounted(s->path) && on_plimsoll(s->path))
+		return refuse("source %s: is served already by a running "
+			      "plimsoll; unmount that first",
+			      path);
+	if (overlaps_served(s->path))
+		return false;
+	s->fd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->fd < 0)
+		return refuse("source %s: %s", path, strerror(errno));
+	find_state_file(s);
+	if (check_access(s, read_only) && wait_for_lock(s))
+		return true;
+	close(s->fd);
+	return false;
+}
+
+bool source_conflicts(const struct source *a, const struct source *b)
+{
+	if (is_within(a->path, b->path) || is_within(b->path, a->path))
+		return !refuse("sources %s and %s overlap", a->path, b->path);
+	if (strcmp(a->mountpoint, b->mountpoint) == 0)
+		return !refuse("mount point %s is given twice", a->mountpoint);
+	if (is_within(a->mountpoint, b->path) ||
+	    is_within(b->mountpoint, a->path))
+		return !refuse("mount point %s or %s is inside a source",
+			       a->mountpoint, b->mountpoint);
+	if (is_within(a->path, b->mountpoint) ||
+	    is_within(b->path, a->mountpoint))
+		return !refuse("source %s or %s is inside a mount point",
+			       a->path, b->path);
+	return false;
+}
+
+void source_serving(const struct source *s)
+{
+	write_state(s, "serving", 0);
+}
+
+void source_draining(const struct source *s, uint64_t left)
+{
+	write_state(s, "draining", left);
+}
+
+void source_close(struct source *s, bool lost)
+{
+	if (lost)
+		write_state(s, "lost", 0);
+	else if (s->state[0])
+		unlink(s->state);
+	close(s->fd);
+	s->fd = -1;
+}

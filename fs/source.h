@@ -1,0 +1,42 @@
+/*
+ * source.h - who has a SOURCE: the lock, and what others are told.
+ *
+ * A process holds flock(2) on each of its SOURCEs until their last page is
+ * written, which is after umount(2) has returned. A file in the run directory
+ * says what the holder is doing, for the next mount, and for plimsollctl.
+ */
+#ifndef FS_SOURCE_H
+#define FS_SOURCE_H
+
+#include "mm/types.h"
+
+#include <limits.h>
+
+struct volume;
+
+/* One pair of operands, resolved and opened. */
+struct source {
+	char path[PATH_MAX];	   /* of the SOURCE, resolved */
+	char mountpoint[PATH_MAX]; /* resolved */
+	int fd;			   /* of the SOURCE, locked */
+	bool read_only;		   /* the file system is */
+	char state[PATH_MAX];	   /* the run file; "": none */
+};
+
+/*
+ * Resolve, check and lock a pair. Prints one line and returns false if it
+ * cannot be served: missing, not a directory, unreadable, below a mount of
+ * ours, served by another. Waits for one that is still writing back.
+ */
+bool source_open(struct source *s, const char *path, const char *mountpoint,
+		 bool read_only);
+/* Does a overlap b, or would one see the other's mount? Prints a line. */
+bool source_conflicts(const struct source *a, const struct source *b);
+/* Unlock; the run file goes, unless it has bad news. */
+void source_close(struct source *s, bool lost);
+
+/* Publish: serving, or draining with so many bytes left. */
+void source_serving(const struct source *s);
+void source_draining(const struct source *s, uint64_t left);
+
+#endif

@@ -1,0 +1,72 @@
+/* space.c - reserved + spent <= avail, or ask again. */
+#include "fs/space.h"
+
+#include "fs/volume.h"
+
+#include <errno.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+/* Others use the file system too: what it said holds for so long. */
+#define ASK_AGAIN_NS (1 * NSEC_PER_SEC)
+
+/*
+ * Not given to data: extent blocks, directories, the journal of a file system
+ * that is nearly full. 1 MiB, a guess.
+ */
+#define MARGIN_BYTES (1ull << 20)
+
+void space_init(struct space *s)
+{
+	*s = (struct space){ .reserved = 0 };
+	mutex_init(&s->lock);
+}
+
+static void ask(struct volume *vol) must_hold(vol->space.lock)
+{
+	struct space *s = &vol->space;
+	struct statvfs st;
+	uint64_t bytes;
+
+	if (fstatvfs(vol->root_fd, &st) < 0)
+		return;
+	bytes = (uint64_t)st.f_frsize *
+		(geteuid() == 0 ? st.f_bfree : st.f_bavail);
+	s->avail = bytes > MARGIN_BYTES ? bytes - MARGIN_BYTES : 0;
+	s->spent = 0;
+	s->asked_ns = os_now_ns();
+}
+
+static bool fits(const struct space *s, uint64_t bytes)
+{
+	return s->reserved + s->spent + bytes <= s->avail;
+}
+
+int space_reserve(struct volume *vol, uint64_t bytes)
+{
+	struct space *s = &vol->space;
+	int err = 0;
+
+	mutex_lock(&s->lock);
+	if (!fits(s, bytes) || os_now_ns() - s->asked_ns > ASK_AGAIN_NS)
+		ask(vol);
+	if (fits(s, bytes)) {
+		s->reserved += bytes;
+	} else {
+		err = -ENOSPC;
+		vmstat_inc(vol->mm, ENOSPC_BACKING);
+	}
+	mutex_unlock(&s->lock);
+	return err;
+}
+
+void space_release(struct volume *vol, uint64_t bytes, bool written)
+{
+	struct space *s = &vol->space;
+
+	mutex_lock(&s->lock);
+	s->reserved -= min_of(s->reserved, bytes);
+	if (written)
+		s->spent += bytes;
+	mutex_unlock(&s->lock);
+}

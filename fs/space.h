@@ -1,0 +1,30 @@
+/*
+ * space.h - room on the backing file system for what is dirty.
+ *
+ * A dirty page whose block is not allocated yet has one reserved here, so that
+ * the write that does not fit fails at write(2), and not the write-back later.
+ * The count is kept against statfs(2), asked again when it matters.
+ */
+#ifndef FS_SPACE_H
+#define FS_SPACE_H
+
+#include "mm/lock.h"
+
+struct volume;
+
+/* (L) guarded by lock. */
+struct space {
+	struct mutex lock;
+	uint64_t reserved; /* bytes dirty without a block (L) */
+	uint64_t spent;	   /* of them written since avail was asked for (L) */
+	uint64_t avail;	   /* bytes the file system had then (L) */
+	uint64_t asked_ns; /* when that was; 0: never (L) */
+};
+
+void space_init(struct space *s);
+/* 0, or -ENOSPC if the file system has no room for bytes more. */
+int space_reserve(struct volume *vol, uint64_t bytes);
+/* Give back what was reserved: written (it has its block now), or void. */
+void space_release(struct volume *vol, uint64_t bytes, bool written);
+
+#endif
