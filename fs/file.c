@@ -911,8 +911,11 @@ static int truncate_frozen(struct inode *inode, uint64_t size)
 	if (size < old)
 		mapping_wait_writeback(&inode->mapping, size >> PAGE_SHIFT,
 				       UINT64_MAX);
-	/* The file first: if that fails nothing has happened. */
-	if (size < atomic_load(&inode->backing_size) || size > old) {
+	/*
+	 * The file first: if that fails nothing has happened. It may be shorter
+	 * than both sizes, when the pages that would make it longer go now.
+	 */
+	if (size != atomic_load(&inode->backing_size)) {
 		err = page_io_truncate(mm->io, inode->fds.buffered, size);
 		if (err)
 			return err;

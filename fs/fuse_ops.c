@@ -162,6 +162,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	struct session *s = userdata;
 	size_t max = s->vol->fs->request_max;
 
+	want(conn, FUSE_CAP_ATOMIC_O_TRUNC);
 	want(conn, FUSE_CAP_ASYNC_READ);
 	want(conn, FUSE_CAP_ASYNC_DIO);
 	want(conn, FUSE_CAP_PARALLEL_DIROPS);
@@ -593,8 +594,15 @@ static void run_open(struct request *rq)
 		end_err(rq, err);
 		return;
 	}
-	if (args_of(rq)->valid)
-		kill_suid(rq->inode);
+	if (flags & O_TRUNC)
+		err = file_truncate(rq->inode, 0);
+	if (!err && args_of(rq)->valid)
+		err = kill_suid(rq->inode);
+	if (err) {
+		file_release(file);
+		end_err(rq, err);
+		return;
+	}
 	fill_file_info(&fi, file, flags);
 	if (fuse_reply_open(rq->token, &fi) < 0)
 		file_release(file);
