@@ -41,20 +41,107 @@ unit  := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c))
 sim_o := $(patsubst %.c,$(O)/%.o,$(wildcard tests/sim/*_sim.c))
 sim   := $(patsubst %.c,$(O)/%,$(wildcard tests/sim/test_*.c))
 
-## all: build plimsoll and plimsollctl
-all: $(B)/plimsoll
+PLIMSOLL    := $(B)/plimsoll
+PLIMSOLLCTL := $(B)/plimsollctl
+ctl := $(patsubst %.c,$(O)/%.o,$(wildcard tools/plimsollctl.c tools/ctl_*.c))
 
-$(O)/%.o: %.c
+## all: build plimsoll and plimsollctl (tools/deps must have run once)
+all: $(PLIMSOLL) $(PLIMSOLLCTL)
+
+build/deps/lib/libfuse3.a:
+	@echo "libfuse is not built yet: run tools/deps" >&2; exit 1
+
+$(O)/%.o: %.c | build/deps/lib/libfuse3.a
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(CC) $(cflags) $(CFLAGS) $(if $(filter fs/fuse_%,$<),$(fuse_inc)) -MMD -MP -c -o $@ $<
 
-$(B)/plimsoll: $(fs) $(mm) $(real)
+$(PLIMSOLL): $(fs) $(mm) $(real)
 	@mkdir -p $(@D)
 	@echo "  LINK    $@"
-	$(Q)$(CC) $(cflags) $(LDFLAGS) -o $@ $^ $(fuse_lib) -luring
+	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(fuse_lib) -luring
 
-# Unit tests link the core alone: no FUSE, no zstd.
+$(PLIMSOLLCTL): $(ctl)
+	@mkdir -p $(@D)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+# Unit tests link the core alone, with the real outside world.
 $(O)/tests/unit/%: $(O)/tests/unit/%.o $(mm) $(real)
 	@echo "  LINK    $@"
-	$(Q)$(CC) $(cflags) $(LDFLAGS) -o $@ $^ -lcmocka -luring
+	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -luring
+
+# Simulated tests link it with the simulator's.
+$(O)/tests/sim/%: $(O)/tests/sim/%.o $(sim_o) $(mm)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+## programs: the test programs too
+programs: all $(unit) $(sim)
+
+## check: unit and simulated tests (DEBUG=2 for full checking)
+check: $(unit) $(sim)
+	$(Q)tests/run.sh $(unit) $(sim)
+
+## test: install what is missing, build, run all tests
+test:
+	$(Q)tools/deps
+	$(Q)$(MAKE) programs
+	$(Q)$(MAKE) $(patsubst %.c,build/obj-debug2/%,$(wildcard tests/sim/test_*.c)) DEBUG=2
+	$(Q)tests/run.sh $(unit) $(patsubst %.c,build/obj-debug2/%,$(wildcard tests/sim/test_*.c)) $(sort $(wildcard tests/mount/*.sh))
+
+## demo: install what is missing, build, show the main job on real data
+demo:
+	$(Q)tools/deps
+	$(Q)$(MAKE) all
+	$(Q)tools/demo
+
+## bench: measure against other FUSE file systems and the bare directory
+bench:
+	$(Q)tools/deps
+	$(Q)$(MAKE) all
+	$(Q)tests/bench/run
+
+## asan: unit and simulated tests under address and undefined-behaviour checks
+asan:
+	$(Q)$(MAKE) check SAN=address,undefined DEBUG=1
+
+## tsan: unit tests under the thread checker
+tsan:
+	$(Q)$(MAKE) check SAN=thread DEBUG=1
+
+## analyze: the lock analysis of clang over every file
+analyze:
+	$(Q)bad=0; for f in mm/*.c fs/*.c; do clang $(cflags) $(fuse_inc) -Wthread-safety -Werror -fsyntax-only $$f || bad=1; done; exit $$bad
+
+## lint: formatting, layers, headers, manual pages, shell scripts, lock analysis
+lint: analyze
+	$(Q)bad=0; for h in mm/*.h fs/*.h; do $(CC) $(cflags) $(fuse_inc) -Werror -fsyntax-only -x c $$h || bad=1; done; exit $$bad
+	$(Q)clang-format --dry-run -Werror $$(git ls-files '*.[ch]')
+	$(Q)tools/layers.sh
+	$(Q)groff -mdoc -ww -z man/*.[1-8]
+	$(Q)shellcheck $$(git ls-files -- tools tests .ci | xargs grep -lE '^#!.*(sh|bash)')
+	@echo lint: ok
+
+## install: under DESTDIR and PREFIX (default /usr/local)
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7 \
+		$(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)/sbin
+	install $(PLIMSOLL) $(PLIMSOLLCTL) $(DESTDIR)$(PREFIX)/bin
+	for m in man/*.[1-8]; do \
+		install -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}; done
+	ln -sf $(PREFIX)/bin/plimsoll $(DESTDIR)/sbin/mount.fuse.plimsoll
+
+## help: this list
+help:
+	@sed -n 's/^## *//p' $(MAKEFILE_LIST) | column -t -s:
+
+## clean: remove what was built, but for build/deps
+clean:
+	$(Q)rm -rf build/obj* build/v-* build/plimsoll build/plimsollctl build/bench
+
+-include $(patsubst %.o,%.d,$(mm) $(real) $(fs) $(ctl) $(sim_o)) $(unit:%=%.d) $(sim:%=%.d)
+.PHONY: all programs check test demo bench asan tsan analyze lint install help clean
+.DEFAULT_GOAL := all
+.SECONDARY:

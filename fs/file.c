@@ -811,7 +811,12 @@ bool file_write_hit(struct request *rq, int *err, uint64_t *pause_ns)
 
 void file_write_finish(struct request *rq)
 {
-	rq->finish(rq, 0);
+	/* At the limit a pause is followed by another. */
+	if (dirty_limit_reached(rq->vol->mm))
+		request_park(&rq->vol->fs->requests, rq, BALANCE_PAUSE_MAX / 10,
+			     file_write_finish);
+	else
+		rq->finish(rq, 0);
 }
 
 static void write_again(struct request *rq)

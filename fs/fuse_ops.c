@@ -872,7 +872,7 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data,
 		/* No inode of ours: the root stands for it. */
 		rq = defer_write(req, FUSE_ROOT_ID, &hit);
 		args_of(rq)->fh = ino;
-		queue(rq, REQUEST_SERVE, run_control_write);
+		queue(rq, REQUEST_SYNC, run_control_write);
 		return;
 	}
 	hit.inode = inode_of(s, ino);
@@ -913,7 +913,7 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 	rq = defer(req, ino);
 	rq->file = (struct open_file *)(uintptr_t)fi->fh;
 	args_of(rq)->flags = datasync;
-	queue(rq, REQUEST_SERVE, run_fsync);
+	queue(rq, REQUEST_SYNC, run_fsync);
 }
 
 static void run_fallocate(struct request *rq)
@@ -938,7 +938,7 @@ static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 	rq->offset = (uint64_t)offset;
 	args_of(rq)->flags = mode;
 	args_of(rq)->length = length;
-	queue(rq, REQUEST_GROW, run_fallocate);
+	queue(rq, REQUEST_SYNC, run_fallocate);
 }
 
 static void run_lseek(struct request *rq)
@@ -966,7 +966,7 @@ static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
 	rq = defer(req, ino);
 	rq->offset = (uint64_t)offset;
 	args_of(rq)->flags = whence;
-	queue(rq, REQUEST_SERVE, run_lseek);
+	queue(rq, REQUEST_SYNC, run_lseek);
 }
 
 /* --- directories ----------------------------------------------------------- */
@@ -1192,7 +1192,7 @@ static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync,
 	rq = defer(req, ino);
 	args_of(rq)->fh = fi->fh;
 	args_of(rq)->flags = datasync;
-	queue(rq, REQUEST_SERVE, run_fsyncdir);
+	queue(rq, REQUEST_SYNC, run_fsyncdir);
 }
 
 static void run_statfs(struct request *rq)

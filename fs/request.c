@@ -1,5 +1,5 @@
 /*
- * request.c - two queues, their workers, and a place to wait without one.
+ * request.c - three queues, their workers, and a place to wait without one.
  *
  *   (1) A worker of class SERVE takes nothing else, so a reader waits at most
  *       for readers.
@@ -56,6 +56,11 @@ static void grow_main(void *arg)
 	work(arg, REQUEST_GROW);
 }
 
+static void sync_main(void *arg)
+{
+	work(arg, REQUEST_SYNC);
+}
+
 /* Those whose time has come, oldest first; sets how long the others have. */
 static struct request *take_parked(struct request_engine *e, uint64_t *wait_ns)
 	must_hold(e->lock)
@@ -96,21 +101,33 @@ static void parker_main(void *arg)
 	mutex_unlock(&e->lock);
 }
 
+static const struct {
+	const char *name;
+	void (*main)(void *arg);
+	unsigned int nr;
+} workers[NR_REQUEST_CLASSES] = {
+	[REQUEST_SERVE] = { "serve", serve_main, 4 },
+	[REQUEST_GROW] = { "grow", grow_main, 4 },
+	/* fsyncs that wait together share a commit of the journal. */
+	[REQUEST_SYNC] = { "sync", sync_main, WORKERS_MAX },
+};
+
 static int start_workers(struct request_engine *e)
 {
 	int err;
 
-	for (int i = 0; i < WORKERS_PER_CLASS; i++) {
-		err = os_thread_start(&e->workers[REQUEST_SERVE][i], "serve",
-				      serve_main, e);
-		if (err)
-			return err;
-		err = os_thread_start(&e->workers[REQUEST_GROW][i], "grow",
-				      grow_main, e);
-		if (err)
-			return err;
-	}
-	return os_thread_start(&e->parker, "parker", parker_main, e);
+	for (int c = 0; c < NR_REQUEST_CLASSES; c++)
+		while (e->nr_started[c] < workers[c].nr) {
+			err = os_thread_start(&e->workers[c][e->nr_started[c]],
+					      workers[c].name, workers[c].main,
+					      e);
+			if (err)
+				return err;
+			e->nr_started[c]++;
+		}
+	err = os_thread_start(&e->parker, "parker", parker_main, e);
+	e->parker_started = err == 0;
+	return err;
 }
 
 int request_engine_start(struct request_engine *e, struct mm *mm,
@@ -143,9 +160,10 @@ void request_engine_stop(struct request_engine *e)
 	cond_broadcast(&e->parked_more);
 	mutex_unlock(&e->lock);
 	for (int c = 0; c < NR_REQUEST_CLASSES; c++)
-		for (int i = 0; i < WORKERS_PER_CLASS; i++)
+		for (unsigned int i = 0; i < e->nr_started[c]; i++)
 			os_thread_join(&e->workers[c][i]);
-	os_thread_join(&e->parker);
+	if (e->parker_started)
+		os_thread_join(&e->parker);
 	free(e->pool);
 }
 

@@ -8,8 +8,8 @@
  *	miss     the read is begun there, its completion answers
  *	worker   everything that may block
  *
- * Two classes of workers: some serve only what reads or frees memory, so that
- * it never queues behind growing writes. A write that has to pause is parked:
+ * Three classes of workers: some serve only what reads or frees memory, so that
+ * it never queues behind growing writes, nor behind an fsync. A write that has to pause is parked:
  * it holds its buffer, but no thread.
  */
 #ifndef FS_REQUEST_H
@@ -30,8 +30,9 @@ struct volume;
 #define REQUEST_ARGS 256
 
 enum request_class {
-	REQUEST_SERVE, /* reads, and what frees memory */
+	REQUEST_SERVE, /* reads, names, and what frees memory */
 	REQUEST_GROW,  /* writes, and what makes names */
+	REQUEST_SYNC,  /* what waits for the disk: fsync and its like */
 	NR_REQUEST_CLASSES
 };
 
@@ -72,7 +73,7 @@ struct request_queue {
 	struct cond more;
 };
 
-#define WORKERS_PER_CLASS 6
+#define WORKERS_MAX 8
 
 /* (L) guarded by lock. */
 struct request_engine {
@@ -87,9 +88,10 @@ struct request_engine {
 	struct list_head free; /* (L) */
 	struct cond returned;  /* to free */
 	bool stop;	       /* (L) */
-	struct os_thread workers[NR_REQUEST_CLASSES][WORKERS_PER_CLASS];
+	struct os_thread workers[NR_REQUEST_CLASSES][WORKERS_MAX];
 	struct os_thread parker;
-	unsigned int nr_started; /* threads, in the order above */
+	unsigned int nr_started[NR_REQUEST_CLASSES];
+	bool parker_started;
 };
 
 /* Start the workers. parked_max: how many requests may be parked. 0, -errno. */

@@ -22,13 +22,13 @@ void space_init(struct space *s)
 	mutex_init(&s->lock);
 }
 
-static void ask(struct volume *vol) must_hold(vol->space.lock)
+/* fd: anything on the file system. */
+static void ask(struct space *s, int fd) must_hold(s->lock)
 {
-	struct space *s = &vol->space;
 	struct statvfs st;
 	uint64_t bytes;
 
-	if (fstatvfs(vol->root_fd, &st) < 0)
+	if (fstatvfs(fd, &st) < 0)
 		return;
 	bytes = (uint64_t)st.f_frsize *
 		(geteuid() == 0 ? st.f_bfree : st.f_bavail);
@@ -49,7 +49,7 @@ int space_reserve(struct volume *vol, uint64_t bytes)
 
 	mutex_lock(&s->lock);
 	if (!fits(s, bytes) || os_now_ns() - s->asked_ns > ASK_AGAIN_NS)
-		ask(vol);
+		ask(s, vol->root_fd);
 	if (fits(s, bytes)) {
 		s->reserved += bytes;
 	} else {

@@ -108,7 +108,8 @@ struct address_space {
 	bool wb_busy;		     /* a flusher is at it (W) */
 	uint64_t dirtied_ns;	     /* when the first page was (W) */
 	uint64_t retry_ns;	     /* not before, after an error (W) */
-	uint64_t sync_pass;	     /* last writeback_sync() that saw it (W) */
+	/* The last writeback_sync(), and flusher's pass, that saw it (W). */
+	uint64_t sync_pass, flush_pass;
 };
 
 #define MAPPING_HASH_BITS 10

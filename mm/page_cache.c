@@ -168,6 +168,8 @@ static void dropped(struct address_space *m, struct page *page)
 
 void page_cache_remove(struct address_space *m, struct page *page)
 {
+	struct mm *mm = m->mm;
+
 	ASSERT(page_test(page, PG_locked));
 	ASSERT(!page_test(page, PG_dirty | PG_writeback));
 	/* While page->mapping is set the owner cannot go away under us. */
@@ -176,7 +178,8 @@ void page_cache_remove(struct address_space *m, struct page *page)
 	erase(m, page);
 	page->mapping = 0;
 	mutex_unlock(&m->lock);
-	page_put(m->mm, page); /* (2) */
+	/* From here on m may be gone. */
+	page_put(mm, page); /* (2) */
 }
 
 bool page_cache_remove_unused(struct address_space *m, struct page *page)

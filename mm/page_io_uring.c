@@ -20,6 +20,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/*
+ * Writeback has at most 4096 pages in flight, of at most three steps each;
+ * readers add less. The completion thread also submits: it must never find the
+ * submission side waiting for completions to be taken.
+ */
+enum { CQ_ENTRIES = 16384 };
+
 /* The two low bits of a completion's user data: which step it ends. */
 enum step { STEP_TRANSFER, STEP_PUSH, STEP_FORGET, STEP_STOP, STEP_MASK = 3 };
 
@@ -198,13 +205,16 @@ struct page_io_engine *page_io_start(struct mm *mm, unsigned int depth,
 				     int *err)
 {
 	struct page_io_engine *e = calloc(1, sizeof(*e));
+	/* Room for all completions there can be; 16 bytes each. */
+	struct io_uring_params params = { .flags = IORING_SETUP_CQSIZE,
+					  .cq_entries = CQ_ENTRIES };
 
 	*err = -ENOMEM;
 	if (!e)
 		return NULL;
 	e->mm = mm;
 	mutex_init(&e->lock);
-	*err = io_uring_queue_init(depth, &e->ring, 0);
+	*err = io_uring_queue_init_params(depth, &e->ring, &params);
 	if (*err)
 		goto out_free;
 	*err = os_thread_start(&e->completer, "page-io", completer_main, e);

@@ -30,8 +30,8 @@ enum { PASS_PAGES = 4096 };
 /* Looked at again this often, where nothing says when. */
 #define WAIT_AGAIN_NS (10 * NSEC_PER_MSEC)
 
-/* 32 MiB under way keep any disk busy. */
-enum { IN_FLIGHT_MAX = 8192 };
+/* 16 MiB under way keep any disk busy. */
+enum { IN_FLIGHT_MAX = 4096 };
 
 /* Taken for the first estimate of the rate; corrected within a second. */
 enum { FIRST_PAGES_PER_SEC = 25600 };
@@ -449,9 +449,9 @@ static struct address_space *take_due(struct mm *mm, bool all, uint64_t pass,
 	list_for_each_entry(m, &wb->dirty, struct address_space, dirty_link) {
 		bool clean = m->nr_dirty == 0 && m->nr_writeback == 0;
 
-		if (m->wb_busy || m->sync_pass == pass)
+		if (m->wb_busy || m->flush_pass == pass)
 			continue;
-		m->sync_pass = pass;
+		m->flush_pass = pass;
 		if (!clean && m->retry_ns > now) {
 			*resting = true;
 			continue;
@@ -704,6 +704,16 @@ void writeback_limits(struct mm *mm, unsigned long *background,
 	*background = dirtyable * bg_ratio / 100;
 	if (*background >= *limit)
 		*background = *limit / 2;
+}
+
+bool dirty_limit_reached(struct mm *mm)
+{
+	unsigned long background, limit;
+
+	writeback_limits(mm, &background, &limit);
+	return vmstat_read(mm, NR_FILE_DIRTY) + vmstat_read(mm, NR_WRITEBACK) >=
+		       limit &&
+	       !atomic_load(&mm->writeback.stuck);
 }
 
 uint64_t balance_dirty_pages(struct mm *mm, unsigned long nr)

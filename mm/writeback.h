@@ -93,6 +93,9 @@ void writeback_limits(struct mm *mm, unsigned long *background,
 uint64_t balance_dirty_pages(struct mm *mm, unsigned long nr);
 #define BALANCE_PAUSE_MAX (200 * NSEC_PER_MSEC) /* as the kernel's */
 
+/* Is there so much dirty that writers must wait, and would that help? */
+bool dirty_limit_reached(struct mm *mm);
+
 /* Sleep until a run ends, at most timeout_ns. */
 void writeback_wait_progress(struct mm *mm, uint64_t timeout_ns);
 
