@@ -1,0 +1,219 @@
+/* ctl_file.c - open, read or write, close. */
+#include "tools/ctl_file.h"
+
+#include "tools/ctl_error.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* plimsoll makes no file longer than 32 KiB. */
+enum { CONTENTS_MAX = 64 << 10 };
+
+static bool path_of(const struct ctl_mount *m, const char *name, char *path)
+{
+	int n = snprintf(path, PATH_MAX, "%s/.plimsoll%s%s", m->path,
+			 *name ? "/" : "", name);
+
+	return n > 0 && n < PATH_MAX;
+}
+
+static int open_file(const struct ctl_mount *m, const char *name, int flags)
+{
+	char path[PATH_MAX];
+
+	if (!path_of(m, name, path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return open(path, flags | O_CLOEXEC | O_NOFOLLOW);
+}
+
+static ssize_t read_all(int fd, char *buf, size_t size)
+{
+	size_t len = 0;
+	ssize_t n = 1;
+
+	while (n > 0 && len < size) {
+		n = read(fd, buf + len, size - len);
+		if (n > 0)
+			len += (size_t)n;
+	}
+	return n < 0 ? -1 : (ssize_t)len;
+}
+
+char *ctl_file_read(const struct ctl_mount *m, const char *name)
+{
+	int fd = open_file(m, name, O_RDONLY);
+	char *buf;
+	ssize_t n;
+
+	if (fd < 0)
+		return NULL;
+	buf = malloc(CONTENTS_MAX + 1);
+	n = buf ? read_all(fd, buf, CONTENTS_MAX) : -1;
+	if (n < 0) {
+		int err = errno;
+
+		free(buf);
+		buf = NULL;
+		errno = err;
+	} else {
+		buf[n] = '\0';
+	}
+	close(fd);
+	return buf;
+}
+
+int ctl_file_write(const struct ctl_mount *m, const char *name,
+		   const char *value)
+{
+	int fd = open_file(m, name, O_WRONLY);
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, value, strlen(value)) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+static bool has_control(const struct ctl_mount *m)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	return path_of(m, "", path) && stat(path, &st) == 0;
+}
+
+int ctl_file_error(const struct ctl_mount *m, const char *name, int err)
+{
+	switch (err < 0 ? -err : err) {
+	case ENOENT:
+		if (!has_control(m))
+			return ctl_error("%s: has no control files: mounted "
+					 "with control=off, or not mounted any "
+					 "more",
+					 m->path);
+		return ctl_error("%s: there is no %s", m->path, name);
+	case EACCES:
+	case EPERM:
+		return ctl_error("%s: %s: only for root and the mount's owner, "
+				 "and not all files can be written",
+				 m->path, name);
+	case EROFS:
+		return ctl_error("%s: %s: is mounted read-only, so its control "
+				 "files are too",
+				 m->path, name);
+	case ENOTCONN:
+		return ctl_error("%s: the process that served it is gone",
+				 m->path);
+	default:
+		return ctl_error("%s: %s: %s", m->path, name,
+				 strerror(err < 0 ? -err : err));
+	}
+}
+
+bool ctl_file_name_ok(const char *name)
+{
+	if (*name == '\0' || *name == '/')
+		return false;
+	while (name) {
+		name += *name == '/';
+		if (strncmp(name, "..", 2) == 0 &&
+		    (name[2] == '\0' || name[2] == '/'))
+			return false;
+		name = strchr(name, '/');
+	}
+	return true;
+}
+
+/* What to do with each file below a directory. */
+typedef int visit_fn(const struct ctl_mount *m, const char *name,
+		     const struct stat *st);
+
+static int visit_all(const struct ctl_mount *m, const char *dir,
+		     visit_fn *visit);
+
+static int visit_one(const struct ctl_mount *m, const char *dir,
+		     const struct dirent *d, visit_fn *visit)
+{
+	char name[PATH_MAX], path[PATH_MAX];
+	struct stat st;
+
+	if (snprintf(name, sizeof(name), "%s%s%s", dir, *dir ? "/" : "",
+		     d->d_name) >= (int)sizeof(name) ||
+	    !path_of(m, name, path))
+		return ctl_file_error(m, dir, ENAMETOOLONG);
+	if (lstat(path, &st) < 0)
+		return ctl_file_error(m, name, errno);
+	return S_ISDIR(st.st_mode) ? visit_all(m, name, visit)
+				   : visit(m, name, &st);
+}
+
+static int visit_all(const struct ctl_mount *m, const char *dir,
+		     visit_fn *visit)
+{
+	char path[PATH_MAX];
+	DIR *d = path_of(m, dir, path) ? opendir(path) : NULL;
+	const struct dirent *entry;
+	int status = CTL_OK;
+
+	if (!d)
+		return ctl_file_error(m, *dir ? dir : ".plimsoll", errno);
+	while (status == CTL_OK && (entry = readdir(d)))
+		if (strcmp(entry->d_name, ".") != 0 &&
+		    strcmp(entry->d_name, "..") != 0)
+			status = visit_one(m, dir, entry, visit);
+	closedir(d);
+	return status;
+}
+
+static int print_name(const struct ctl_mount *m, const char *name,
+		      const struct stat *st)
+{
+	(void)m;
+	(void)st;
+	puts(name);
+	return CTL_OK;
+}
+
+static int print_value(const struct ctl_mount *m, const char *name,
+		       const struct stat *st)
+{
+	char *contents;
+
+	if (!(st->st_mode & S_IRUSR))
+		return CTL_OK;
+	contents = ctl_file_read(m, name);
+	if (!contents)
+		return ctl_file_error(m, name, errno);
+	contents[strcspn(contents, "\n")] = '\0';
+	printf("%s %s\n", name, contents);
+	free(contents);
+	return CTL_OK;
+}
+
+int ctl_file_list(const struct ctl_mount *m)
+{
+	return visit_all(m, "", print_name);
+}
+
+int ctl_file_print(const struct ctl_mount *m, const char *name)
+{
+	char *contents = ctl_file_read(m, name);
+
+	if (!contents && errno == EISDIR)
+		return visit_all(m, name, print_value);
+	if (!contents)
+		return ctl_file_error(m, name, errno);
+	fputs(contents, stdout);
+	free(contents);
+	return CTL_OK;
+}
