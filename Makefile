@@ -112,11 +112,11 @@ tsan:
 
 ## analyze: the lock analysis of clang over every file
 analyze:
-	$(Q)bad=0; for f in mm/*.c fs/*.c; do clang $(cflags) $(fuse_inc) -Wthread-safety -Werror -fsyntax-only $$f || bad=1; done; exit $$bad
+	$(Q)bad=0; for f in mm/*.c fs/*.c tools/*.c; do clang $(cflags) $(fuse_inc) -Wthread-safety -Werror -fsyntax-only $$f || bad=1; done; exit $$bad
 
 ## lint: formatting, layers, headers, manual pages, shell scripts, lock analysis
 lint: analyze
-	$(Q)bad=0; for h in mm/*.h fs/*.h; do $(CC) $(cflags) $(fuse_inc) -Werror -fsyntax-only -x c $$h || bad=1; done; exit $$bad
+	$(Q)bad=0; for h in mm/*.h fs/*.h tools/*.h; do $(CC) $(cflags) $(fuse_inc) -Werror -fsyntax-only -x c $$h || bad=1; done; exit $$bad
 	$(Q)clang-format --dry-run -Werror $$(git ls-files '*.[ch]')
 	$(Q)tools/layers.sh
 	$(Q)groff -mdoc -ww -z man/*.[1-8]

@@ -85,15 +85,15 @@ int dir_lookup(struct inode *dir, const char *name, struct dir_entry *entry)
 	return err;
 }
 
+/* 0 if it was made, 1 if it was there already and may be, -errno. */
 static int make_regular(int dir_fd, const struct dir_make *make)
 {
-	int flags = O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
-	int fd = openat(dir_fd, make->name,
-			flags | (make->exclusive ? O_EXCL : 0),
-			make->mode & ~(mode_t)S_IFMT);
+	int flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NONBLOCK;
+	int fd =
+		openat(dir_fd, make->name, flags, make->mode & ~(mode_t)S_IFMT);
 
 	if (fd < 0)
-		return -errno;
+		return errno == EEXIST && !make->exclusive ? 1 : -errno;
 	close(fd);
 	return 0;
 }
@@ -113,19 +113,37 @@ static int make_at(int dir_fd, const struct dir_make *make)
 	return r < 0 ? -errno : 0;
 }
 
+/* Look up what was just made; unmake it if there is no memory to know it. */
+static int lookup_made(struct volume *vol, int dir_fd, const char *name,
+		       bool is_dir, struct dir_entry *entry)
+{
+	int err = lookup_at(vol, dir_fd, name, entry);
+
+	if (err == -ENOMEM) {
+		unlinkat(dir_fd, name, is_dir ? AT_REMOVEDIR : 0);
+		err = -ENOSPC; /* the answer to growth */
+	}
+	return err;
+}
+
 int dir_make(struct inode *dir, const struct dir_make *make,
 	     struct dir_entry *entry)
 {
 	int dir_fd = inode_path_get(dir);
-	int err;
+	int made, err;
 
 	if (dir_fd < 0)
 		return dir_fd;
 	cred_assume(&make->caller);
-	err = make_at(dir_fd, make);
+	made = make_at(dir_fd, make);
 	cred_restore(&make->caller);
-	if (!err)
+	if (made < 0)
+		err = made;
+	else if (made > 0)
 		err = lookup_at(dir->vol, dir_fd, make->name, entry);
+	else
+		err = lookup_made(dir->vol, dir_fd, make->name,
+				  S_ISDIR(make->mode), entry);
 	inode_path_put(dir, dir_fd);
 	return err;
 }
@@ -158,7 +176,7 @@ int dir_link(struct inode *inode, struct inode *dir, const char *name,
 	if (dir_fd >= 0) {
 		err = link_fd(fd, dir_fd, name);
 		if (!err)
-			err = lookup_at(dir->vol, dir_fd, name, entry);
+			err = lookup_made(dir->vol, dir_fd, name, false, entry);
 		inode_path_put(dir, dir_fd);
 	}
 	inode_path_put(inode, fd);

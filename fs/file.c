@@ -233,6 +233,8 @@ static void end_written(struct page_run *run, int err)
 	struct inode *inode = inode_of(run->mapping);
 	uint64_t bytes = 0;
 
+	if (run->bounce)
+		mempool_free(&run->mapping->mm->bounce, run->bounce);
 	/* The blocks are there now (5). */
 	for (unsigned int i = 0; !err && i < run->nr; i++)
 		if (page_test_and_clear(run->pages[i], PG_reserved_space))
@@ -271,6 +273,7 @@ static void run_init(struct page_run *run, unsigned int nr_io)
 	atomic_store(&run->nr_io, nr_io);
 	atomic_store(&run->error, 0);
 	atomic_store(&run->nr_bytes, 0);
+	run->bounce = NULL;
 }
 
 static void run_io(struct page_run *run, unsigned int which,
@@ -326,6 +329,20 @@ static int extend(struct inode *inode, uint64_t start, uint64_t end)
 	return err;
 }
 
+/* Send the partial page from a registered frame, if one is to be had. */
+static void bounce_tail(struct page_run *run, unsigned int i, unsigned int len)
+{
+	struct mm *mm = run->mapping->mm;
+
+	run->iov[i].iov_len = len;
+	run->bounce = mempool_alloc(&mm->bounce, GFP_MEMALLOC);
+	if (!run->bounce)
+		return;
+	memcpy(page_address(&mm->arena, run->bounce), run->iov[i].iov_base,
+	       len);
+	run->iov[i].iov_base = page_address(&mm->arena, run->bounce);
+}
+
 static void file_write_run(struct address_space *m, struct page_run *run)
 {
 	struct inode *inode = inode_of(m);
@@ -371,7 +388,7 @@ static void file_write_run(struct address_space *m, struct page_run *run)
 	if (tail && direct) {
 		/* Exactly as long as it is; never past the end, even briefly. */
 		vmstat_inc(m->mm, WRITE_IO_TAIL);
-		run->iov[whole].iov_len = tail;
+		bounce_tail(run, whole, tail);
 		run_io(run, 1,
 		       &(struct page_io){
 			       .op = PAGE_IO_WRITE,

@@ -30,6 +30,7 @@ enum { HEADER_ROOM = 4096 };
 enum { FIRST_MESSAGE = (1 << 20) + HEADER_ROOM };
 
 #define JOIN_POLL_NS (20 * NSEC_PER_MSEC)
+enum { UNMOUNT_POLLS = 500 };
 
 /* What the receiving thread is at. */
 static _Thread_local struct fuse_buffer *current_buffer;
@@ -218,7 +219,13 @@ static void unmount(struct session *s)
 {
 	if (session_ended(s))
 		return;
-	sync_kernel(s);
+	if (umount2(s->vol->mountpoint, 0) == 0) {
+		/* The kernel hands over what it has, and then ends it. */
+		for (int i = 0; i < UNMOUNT_POLLS && !session_ended(s); i++)
+			os_sleep_ns(JOIN_POLL_NS);
+		return;
+	}
+	sync_kernel(s); /* in use: as much as can be had */
 	if (umount2(s->vol->mountpoint, MNT_DETACH) < 0 && errno == EPERM)
 		fuse_session_unmount(s->se); /* with fusermount's help */
 }

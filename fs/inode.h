@@ -64,7 +64,8 @@ struct inode_table {
 	struct list_head *hash; /* by backing_id (lock) */
 	struct list_head idle;	/* without refs of either kind (lock) */
 	struct list_head held;	/* known to the kernel, oldest first (lock) */
-	unsigned long nr, nr_idle; /* inodes; of them idle (lock) */
+	/* Inodes; of them idle. Changed with the lock, read at any time. */
+	_Atomic unsigned long nr, nr_idle;
 };
 
 /* 0 or -ENOMEM. */

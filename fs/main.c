@@ -35,7 +35,11 @@ struct mount {
 	struct source source;
 	struct volume volume;
 	struct session session;
-	bool open, started, ended;
+	bool open, started;
+	struct process *process;
+	struct os_thread ender; /* unmounts, and waits for the disk */
+	bool ending;		/* that thread was started */
+	_Atomic bool ended;	/* and is done */
 };
 
 struct process {
@@ -44,7 +48,7 @@ struct process {
 	struct fuse_buffer_pool buffers;
 	struct mount *mounts;
 	unsigned int nr;
-	bool lost; /* something was not written back */
+	_Atomic bool lost; /* something was not written back */
 };
 
 static bool open_sources(struct process *p)
@@ -107,7 +111,7 @@ static int start_mount(struct process *p, struct mount *m)
 	snprintf(vol->source, sizeof(vol->source), "%s", m->source.path);
 	snprintf(vol->mountpoint, sizeof(vol->mountpoint), "%s",
 		 m->source.mountpoint);
-	err = volume_open(vol, &p->fs, dup(m->source.fd));
+	err = volume_open(vol, &p->fs, fcntl(m->source.fd, F_DUPFD_CLOEXEC, 0));
 	if (err)
 		return err;
 	m->open = true;
@@ -141,6 +145,7 @@ static bool start_all(struct process *p)
 	for (unsigned int i = 0; i < p->nr; i++) {
 		struct mount *m = &p->mounts[i];
 
+		m->process = p;
 		err = start_mount(p, m);
 		if (err) {
 			log_line("%s on %s: cannot be mounted: %s",
@@ -168,9 +173,6 @@ static void end_mount(struct process *p, struct mount *m)
 {
 	bool lost = false;
 
-	if (m->ended)
-		return;
-	m->ended = true;
 	if (m->started) {
 		source_draining(&m->source,
 				writeback_bytes(p->fs.mm, &m->volume));
@@ -189,7 +191,29 @@ static void end_mount(struct process *p, struct mount *m)
 	if (m->volume.control)
 		control_destroy(m->volume.control);
 	source_close(&m->source, lost);
-	p->lost |= lost;
+	if (lost)
+		atomic_store(&p->lost, true);
+}
+
+static void ender_main(void *arg)
+{
+	struct mount *m = arg;
+
+	end_mount(m->process, m);
+	atomic_store(&m->ended, true);
+}
+
+/* Each on a thread of its own: a slow disk holds up only its own volume. */
+static void begin_end(struct mount *m)
+{
+	if (m->ending)
+		return;
+	m->ending = true;
+	if (os_thread_start(&m->ender, "unmount", ender_main, m) != 0) {
+		m->ending = false; /* without a thread, then */
+		end_mount(m->process, m);
+		atomic_store(&m->ended, true);
+	}
 }
 
 static bool all_ended(struct process *p)
@@ -199,9 +223,9 @@ static bool all_ended(struct process *p)
 	for (unsigned int i = 0; i < p->nr; i++) {
 		struct mount *m = &p->mounts[i];
 
-		if (!m->ended && session_ended(&m->session))
-			end_mount(p, m);
-		all &= m->ended;
+		if (session_ended(&m->session))
+			begin_end(m);
+		all &= atomic_load(&m->ended);
 	}
 	return all;
 }
@@ -218,7 +242,10 @@ static void serve(struct process *p, const sigset_t *signals)
 			break;
 	}
 	for (unsigned int i = 0; i < p->nr; i++)
-		end_mount(p, &p->mounts[i]);
+		begin_end(&p->mounts[i]);
+	for (unsigned int i = 0; i < p->nr; i++)
+		if (p->mounts[i].ending)
+			os_thread_join(&p->mounts[i].ender);
 }
 
 static void leave_front(int ready)

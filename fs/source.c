@@ -188,12 +188,16 @@ static void write_state(const struct source *s, const char *state,
 			uint64_t left)
 {
 	char tmp[PATH_MAX + 8];
-	FILE *f;
+	FILE *f = NULL;
+	int fd;
 
 	if (!s->state[0])
 		return;
 	snprintf(tmp, sizeof(tmp), "%s.new", s->state);
-	f = fopen(tmp, "we");
+	/* Read by all, written by us alone, whatever the umask is now. */
+	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd >= 0)
+		f = fdopen(fd, "w");
 	if (!f)
 		return;
 	fprintf(f, "%s %llu %ld\n%s\n", state, (unsigned long long)left,
@@ -344,6 +348,8 @@ void source_close(struct source *s, bool lost)
 		write_state(s, "lost", 0);
 	else if (s->state[0])
 		unlink(s->state);
+	/* The volume has a copy of the descriptor. */
+	flock(s->fd, LOCK_UN);
 	close(s->fd);
 	s->fd = -1;
 }

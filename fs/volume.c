@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define DRAIN_POLL_NS (20 * NSEC_PER_MSEC)
+
 static unsigned long count_idle(struct shrinker *s)
 {
 	struct volume *vol = container_of(s, struct volume, shrinker);
@@ -99,11 +101,11 @@ static void name_lost(struct address_space *m, void *arg)
 int volume_drain(struct volume *vol, unsigned int patience_s,
 		 void (*progress)(struct volume *vol, uint64_t left))
 {
-	uint64_t left, least = UINT64_MAX, since = os_now_ns();
-	int err;
+	uint64_t least = UINT64_MAX, since = os_now_ns();
 
-	while ((left = writeback_bytes(vol->mm, vol)) > 0 ||
-	       writeback_busy(vol->mm, vol)) {
+	/* The flusher does it; we only watch, and so can give up. */
+	while (writeback_busy(vol->mm, vol)) {
+		uint64_t left = writeback_bytes(vol->mm, vol);
 		uint64_t now = os_now_ns();
 
 		if (left < least) {
@@ -115,9 +117,8 @@ int volume_drain(struct volume *vol, unsigned int patience_s,
 			return -EIO;
 		}
 		progress(vol, left);
-		err = writeback_sync(vol->mm, vol);
-		if (err)
-			os_sleep_ns(500 * NSEC_PER_MSEC);
+		writeback_wake(vol->mm);
+		writeback_wait_progress(vol->mm, DRAIN_POLL_NS);
 	}
 	progress(vol, 0);
 	return 0;

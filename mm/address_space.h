@@ -37,6 +37,7 @@ struct page_run {
 	struct iovec iov[PAGE_RUN_MAX]; /* of the pages, for the owner */
 
 	/* for the owner, while it has the run ----------------------------- */
+	struct page *bounce;	    /* where the partial page is sent from */
 	struct page_io io[2];	    /* the whole pages; the partial last one */
 	_Atomic unsigned int nr_io; /* how many of them are under way */
 	_Atomic int error;	    /* the first -errno, or 0 */

@@ -72,9 +72,9 @@ static unsigned long balance(struct mm *mm, enum zone_type highest)
 			prio++;
 	}
 	if (balanced(mm, highest))
-		vmstat_inc(mm, KSWAPD_HIGH_WMARK_HIT_QUICKLY);
+		vmstat_inc(mm, KSWAPD_BALANCED);
 	else
-		vmstat_inc(mm, KSWAPD_LOW_WMARK_HIT_QUICKLY);
+		vmstat_inc(mm, KSWAPD_FAILED);
 	return freed;
 }
 

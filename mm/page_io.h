@@ -37,7 +37,7 @@ struct page_io {
 
 	/* the engine's own ------------------------------------------------ */
 	struct page_io *next;
-	unsigned int nr_pending;
+	_Atomic unsigned int nr_pending;
 };
 
 /*

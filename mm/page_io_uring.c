@@ -8,6 +8,8 @@
  *       thread counts it down, and calls done() at 0.
  *   (3) A transfer the fault injector picked is sent as a no-op with the error
  *       remembered, so that failures arrive on the same thread as successes.
+ *   (4) What the submitter wrote is published by nr_pending: that the kernel
+ *       hands it on is a thing no compiler and no checker knows.
  */
 #include "mm/page_io.h"
 
@@ -138,13 +140,15 @@ static void make_room(struct page_io_engine *e, unsigned int nr)
 
 void page_io_queue(struct page_io_engine *e, struct page_io *io)
 {
-	io->nr_pending = nr_steps(io);
 	io->result = 0;
 	mutex_lock(&e->lock);
-	make_room(e, io->nr_pending);
+	make_room(e, nr_steps(io));
 	prepare_transfer(e, io);
 	if (io->drop_behind)
 		prepare_drop(e, io);
+	/* (4) */
+	atomic_store_explicit(&io->nr_pending, nr_steps(io),
+			      memory_order_release);
 	mutex_unlock(&e->lock);
 }
 
@@ -172,11 +176,12 @@ static bool complete(uint64_t data, int32_t res)
 
 	if (step == STEP_STOP)
 		return false;
+	ASSERT(atomic_load_explicit(&io->nr_pending, memory_order_acquire) > 0);
 	if (step == STEP_TRANSFER && io->result == 0)
 		io->result = res;
 	else if (step == STEP_PUSH && res < 0 && io->result >= 0)
 		io->result = res; /* not written after all */
-	if (--io->nr_pending == 0)
+	if (atomic_fetch_sub(&io->nr_pending, 1) == 1)
 		io->done(io);
 	return true;
 }
