@@ -45,6 +45,8 @@ PLIMSOLL    := $(B)/plimsoll
 PLIMSOLLCTL := $(B)/plimsollctl
 ctl := $(patsubst %.c,$(O)/%.o,$(wildcard tools/plimsollctl.c tools/ctl_*.c))
 
+mounts := $(filter-out %/lib.sh %/cleanup.sh,$(sort $(wildcard tests/mount/*.sh)))
+
 ## all: build plimsoll and plimsollctl (tools/deps must have run once)
 all: $(PLIMSOLL) $(PLIMSOLLCTL)
 
@@ -88,7 +90,7 @@ test:
 	$(Q)tools/deps
 	$(Q)$(MAKE) programs
 	$(Q)$(MAKE) $(patsubst %.c,build/obj-debug2/%,$(wildcard tests/sim/test_*.c)) DEBUG=2
-	$(Q)tests/run.sh $(unit) $(patsubst %.c,build/obj-debug2/%,$(wildcard tests/sim/test_*.c)) $(sort $(wildcard tests/mount/*.sh))
+	$(Q)tests/run.sh $(unit) $(patsubst %.c,build/obj-debug2/%,$(wildcard tests/sim/test_*.c)) $(mounts)
 
 ## demo: install what is missing, build, show the main job on real data
 demo:

@@ -271,11 +271,24 @@ int page_io_fallocate(struct page_io_engine *e, int fd, uint64_t offset,
 	return fallocate(fd, 0, (off_t)offset, (off_t)len) < 0 ? -errno : 0;
 }
 
+/* The kernel has zeroed the rest of a block, in its own page cache. */
+static void forget(int fd, uint64_t offset, uint64_t len)
+{
+	sync_file_range(fd, (off_t)offset, (off_t)len,
+			SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+				SYNC_FILE_RANGE_WAIT_AFTER);
+	posix_fadvise(fd, (off_t)offset, (off_t)len, POSIX_FADV_DONTNEED);
+}
+
 int page_io_truncate(struct page_io_engine *e, int fd, uint64_t size)
 {
 	if (should_fail(&e->mm->fail_io, 0))
 		return -EIO;
-	return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
+	if (ftruncate(fd, (off_t)size) < 0)
+		return -errno;
+	if (size & PAGE_MASK)
+		forget(fd, size & ~PAGE_MASK, PAGE_SIZE);
+	return 0;
 }
 
 int page_io_sync(struct page_io_engine *e, int fd, bool data_only)
