@@ -2,7 +2,9 @@
 #include "fs/cred.h"
 
 #include <linux/capability.h>
+#include <sched.h>
 #include <sys/fsuid.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -26,8 +28,20 @@ static bool is_self(const struct cred *caller)
 	return geteuid() != 0 || (caller->uid == 0 && caller->gid == 0);
 }
 
+/* A umask is a process's; a thread can leave and have its own. */
+static void assume_umask(mode_t mask)
+{
+	static _Thread_local bool has_own;
+
+	if (!has_own && unshare(CLONE_FS) == 0)
+		has_own = true;
+	if (has_own)
+		umask(mask);
+}
+
 void cred_assume(const struct cred *caller)
 {
+	assume_umask(caller->umask);
 	if (is_self(caller))
 		return;
 	setfsgid(caller->gid);

@@ -15,9 +15,10 @@
 struct cred {
 	uid_t uid;
 	gid_t gid;
+	mode_t umask; /* applied where no default ACL takes its place */
 };
 
-/* Become the caller, if this process is root's. Per thread. */
+/* Become the caller, as far as this process may. Per thread. */
 void cred_assume(const struct cred *caller);
 /* Become ourselves again. */
 void cred_restore(const struct cred *caller);

@@ -317,6 +317,9 @@ struct dir_stream *dir_open(struct inode *inode, int *err)
 		kmem_cache_free(c, s);
 		return NULL;
 	}
+	mutex_lock(&inode->vol->opens_lock);
+	list_add(&inode->vol->open_dirs, &s->link);
+	mutex_unlock(&inode->vol->opens_lock);
 	*err = 0;
 	return s;
 }
@@ -325,6 +328,9 @@ void dir_close(struct dir_stream *s)
 {
 	struct inode *inode = s->inode;
 
+	mutex_lock(&inode->vol->opens_lock);
+	list_del(&s->link);
+	mutex_unlock(&inode->vol->opens_lock);
 	close(s->fd);
 	kmem_cache_free(&inode->vol->fs->dir_streams, s);
 	inode_put(inode);

@@ -41,6 +41,7 @@ int dir_readlink(struct inode *inode, char *buf, size_t size);
 
 /* An open directory. */
 struct dir_stream {
+	struct list_head link; /* in volume.open_dirs */
 	struct inode *inode;
 	struct mutex lock; /* of the descriptor's position */
 	int fd;

@@ -79,6 +79,7 @@ static void users_put(struct inode *inode)
 	if (--inode->users == 0) {
 		if (fstat(inode->fds.buffered, &st) == 0) {
 			inode->seen_mtime = st.st_mtim;
+			inode->seen_ctime = st.st_ctim;
 			inode->seen_size = (uint64_t)st.st_size;
 		}
 		backing_close_data(inode->vol, &inode->fds);
@@ -123,6 +124,9 @@ struct open_file *file_open(struct inode *inode, int flags, int *err)
 		goto out_users;
 	mutex_init(&file->lock);
 	file->inode = inode;
+	mutex_lock(&inode->vol->opens_lock);
+	list_add(&inode->vol->open_files, &file->link);
+	mutex_unlock(&inode->vol->opens_lock);
 	file->wb_err_since = errseq_sample(&inode->mapping.wb_err);
 	*err = 0;
 	return file;
@@ -165,6 +169,9 @@ void file_release(struct open_file *file)
 
 	drop_if_unlinked(inode, 1);
 	writeback_kick(&inode->mapping);
+	mutex_lock(&inode->vol->opens_lock);
+	list_del(&file->link);
+	mutex_unlock(&inode->vol->opens_lock);
 	kmem_cache_free(&inode->vol->fs->open_files, file);
 	users_put(inode);
 	inode_put(inode);

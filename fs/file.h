@@ -10,6 +10,7 @@
 
 /* One open(2). */
 struct open_file {
+	struct list_head link; /* in volume.open_files */
 	struct inode *inode;
 	struct mutex lock; /* of the window */
 	struct readahead ra;

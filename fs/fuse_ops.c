@@ -84,7 +84,9 @@ static struct request *defer(fuse_req_t req, fuse_ino_t ino)
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 	struct request *rq = session_defer(s, req, inode_of(s, ino));
 
-	*args_of(rq) = (struct args){ .caller = { ctx->uid, ctx->gid } };
+	*args_of(rq) = (struct args){
+		.caller = { ctx->uid, ctx->gid, ctx->umask },
+	};
 	return rq;
 }
 
@@ -163,6 +165,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	size_t max = s->vol->fs->request_max;
 
 	want(conn, FUSE_CAP_ATOMIC_O_TRUNC);
+	want(conn, FUSE_CAP_POSIX_ACL);
+	want(conn, FUSE_CAP_DONT_MASK); /* a default ACL takes its place */
 	want(conn, FUSE_CAP_ASYNC_READ);
 	want(conn, FUSE_CAP_ASYNC_DIO);
 	want(conn, FUSE_CAP_PARALLEL_DIROPS);
@@ -801,6 +805,28 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	file_read_miss(rq);
 }
 
+/* O_SYNC: the answer says that it is durable. */
+static void run_sync_write(struct request *rq)
+{
+	bool data_only = (args_of(rq)->flags & O_SYNC) != O_SYNC;
+	int err = file_fsync(rq->file, data_only);
+
+	if (err) {
+		end_err(rq, err);
+		return;
+	}
+	fuse_reply_write(rq->token, rq->done);
+	session_end(rq);
+}
+
+static void finish_sync_write(struct request *rq, int err)
+{
+	if (err)
+		end_err(rq, err);
+	else
+		queue(rq, REQUEST_SYNC, run_sync_write);
+}
+
 static void finish_write(struct request *rq, int err)
 {
 	if (err) {
@@ -824,14 +850,27 @@ static void run_control_write(struct request *rq)
 	}
 }
 
+/*
+ * The mode changed without a reply that says so. A negative offset: attributes
+ * only, which waits for nothing.
+ */
+static void forget_mode(struct request *rq)
+{
+	struct session *s = rq->vol->session;
+
+	fuse_lowlevel_notify_inval_inode(s->se, inode_nodeid(rq->inode), -1, 0);
+}
+
 static void run_suid_write(struct request *rq)
 {
 	int err = kill_suid(rq->inode);
 
-	if (err)
+	if (err) {
 		end_err(rq, err);
-	else
-		file_write_slow(rq);
+		return;
+	}
+	forget_mode(rq);
+	file_write_slow(rq);
 }
 
 /* The write was taken; its answer has to wait. */
@@ -881,7 +920,12 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data,
 		      run_suid_write);
 		return;
 	}
-	if (!file_write_hit(&hit, &err, &pause)) {
+	if (fi->flags & (O_SYNC | O_DSYNC) || s->vol->sync) {
+		rq = defer_write(req, ino, &hit);
+		args_of(rq)->flags = s->vol->sync ? O_SYNC : fi->flags;
+		rq->finish = finish_sync_write;
+		queue(rq, REQUEST_GROW, file_write_slow);
+	} else if (!file_write_hit(&hit, &err, &pause)) {
 		queue(defer_write(req, ino, &hit), REQUEST_GROW,
 		      file_write_slow);
 	} else if (err) {

@@ -13,10 +13,12 @@
 
 #include "fs/fuse_notify.h"
 #include "fs/fuse_ops.h"
+#include "fs/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,6 +144,27 @@ static int start_receivers(struct session *s, unsigned int nr)
 	return err;
 }
 
+/* libfuse's log is the process's, and so is this. */
+static _Atomic bool any_mounted;
+
+/* What libfuse says while it mounts is the reason why it cannot. */
+static char complaint[256];
+
+static void note_complaint(enum fuse_log_level level, const char *format,
+			   va_list args)
+{
+	(void)level;
+	vsnprintf(complaint, sizeof(complaint), format, args);
+	complaint[strcspn(complaint, "\n")] = '\0';
+	if (atomic_load(&any_mounted))
+		log_line("%s", complaint);
+}
+
+const char *session_complaint(void)
+{
+	return complaint;
+}
+
 /* Commas and backslashes in a path must not end the option. */
 static void append_escaped(char *to, size_t size, const char *path)
 {
@@ -182,6 +205,7 @@ int session_start(struct session *s, struct volume *vol,
 
 	*s = (struct session){ .vol = vol, .buffers = buffers };
 	vol->session = s;
+	fuse_set_log_func(note_complaint);
 	s->se = session_new(s, options);
 	if (!s->se)
 		return -EINVAL;
@@ -191,6 +215,7 @@ int session_start(struct session *s, struct volume *vol,
 	if (fuse_session_mount(s->se, vol->mountpoint) != 0)
 		return -EIO;
 	s->mounted = true;
+	atomic_store(&any_mounted, true);
 	/* The first one alone, until the size of messages is agreed on. */
 	err = start_receivers(s, 1);
 	while (!err && !atomic_load(&s->answered)) {
@@ -225,9 +250,8 @@ static void unmount(struct session *s)
 			os_sleep_ns(JOIN_POLL_NS);
 		return;
 	}
-	sync_kernel(s); /* in use: as much as can be had */
-	if (umount2(s->vol->mountpoint, MNT_DETACH) < 0 && errno == EPERM)
-		fuse_session_unmount(s->se); /* with fusermount's help */
+	/* In use: as much as can be had, and then they are cut off. */
+	sync_kernel(s);
 }
 
 void session_stop(struct session *s)

@@ -39,6 +39,9 @@ size_t session_buffer_size(const struct fs *fs);
 int session_start(struct session *s, struct volume *vol,
 		  struct fuse_buffer_pool *buffers, const char *options);
 
+/* The last thing libfuse had to say, in one line; "": nothing. */
+const char *session_complaint(void);
+
 /* Has the volume been unmounted? */
 static inline bool session_ended(struct session *s)
 {

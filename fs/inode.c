@@ -346,6 +346,12 @@ void inode_path_put(struct inode *inode, int fd)
 		close(fd);
 }
 
+static bool is_before(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec < b->tv_sec ||
+	       (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
 /* What is dirty here is not in the backing file's status yet. */
 static void merge_file_state(struct inode *inode, struct stat *st)
 {
@@ -353,7 +359,8 @@ static void merge_file_state(struct inode *inode, struct stat *st)
 	uint64_t pages = m->nr_dirty + m->nr_writeback;
 
 	mutex_lock(&inode->attr_lock);
-	if (inode->users == 0) { /* others may have changed it */
+	/* Others may have changed it; but the status may be an old one. */
+	if (inode->users == 0 && !is_before(&st->st_ctim, &inode->seen_ctime)) {
 		atomic_store(&inode->size, (uint64_t)st->st_size);
 		atomic_store(&inode->backing_size, (uint64_t)st->st_size);
 	}

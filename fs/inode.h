@@ -49,6 +49,7 @@ struct inode {
 	struct timespec ours_ctime;    /* what we told (A) */
 	struct timespec backing_ctime; /* ... while the backing said this (A) */
 	struct timespec seen_mtime;    /* of the backing when last closed (A) */
+	struct timespec seen_ctime;    /* likewise (A) */
 	uint64_t seen_size;	       /* likewise; for close-to-open (A) */
 	unsigned int users;	       /* of the descriptors (A) */
 	struct backing_fds fds;	       /* constant while users > 0 (A) */

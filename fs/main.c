@@ -107,6 +107,7 @@ static int start_mount(struct process *p, struct mount *m)
 	vol->owner = getuid();
 	vol->owner_gid = getgid();
 	vol->read_only = p->options.read_only;
+	vol->sync = p->options.sync;
 	vol->index = (int)p->fs.nr_volumes;
 	snprintf(vol->source, sizeof(vol->source), "%s", m->source.path);
 	snprintf(vol->mountpoint, sizeof(vol->mountpoint), "%s",
@@ -150,7 +151,8 @@ static bool start_all(struct process *p)
 		if (err) {
 			log_line("%s on %s: cannot be mounted: %s",
 				 m->source.path, m->source.mountpoint,
-				 strerror(-err));
+				 *session_complaint() ? session_complaint()
+						      : strerror(-err));
 			return false;
 		}
 		say_mounted(p, m);

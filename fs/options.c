@@ -232,6 +232,8 @@ static bool pass_on(struct options *o, const char *name)
 		 name);
 	o->read_only = strcmp(name, "ro") == 0 ||
 		       (o->read_only && strcmp(name, "rw") != 0);
+	o->sync = strcmp(name, "sync") == 0 ||
+		  (o->sync && strcmp(name, "async") != 0);
 	return true;
 }
 

@@ -10,7 +10,7 @@ struct options {
 	bool foreground;
 	bool help, version;
 	bool control; /* show .plimsoll */
-	bool read_only;
+	bool read_only, sync;
 	size_t mem;	 /* bytes */
 	char fuse[1024]; /* for libfuse: allow_other, nosuid, … */
 	unsigned int nr_pairs;

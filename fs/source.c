@@ -23,6 +23,7 @@
 
 #define RUN_DIR	     "/run/plimsoll"
 #define WAIT_LOCK_NS (200 * NSEC_PER_MSEC)
+enum { UNSEEN_MAX = 50 }; /* times that */
 
 __attribute__((format(printf, 1, 2))) static bool refuse(const char *format,
 							 ...)
@@ -229,6 +230,7 @@ static void find_state_file(struct source *s)
 /* Take the lock, after its last holder has written back (2). */
 static bool wait_for_lock(struct source *s)
 {
+	unsigned int unseen = 0;
 	bool said = false;
 
 	while (flock(s->fd, LOCK_EX | LOCK_NB) < 0) {
@@ -240,7 +242,13 @@ static bool wait_for_lock(struct source *s)
 			return refuse("source %s: cannot be locked: %s",
 				      s->path, strerror(errno));
 		known = read_state(s, state, &left);
-		if (known ? strcmp(state, "serving") == 0 : is_mounted(s->path))
+		/*
+		 * Serving, but no mount to be seen: just unmounted, or in
+		 * another mount namespace.
+		 */
+		if (is_mounted(s->path) ||
+		    (known && strcmp(state, "serving") == 0 &&
+		     ++unseen > UNSEEN_MAX))
 			return refuse("source %s: is served already by a "
 				      "running plimsoll; unmount that first",
 				      s->path);

@@ -2,6 +2,7 @@
 #include "fs/volume.h"
 
 #include "fs/control.h"
+#include "fs/dir.h"
 #include "fs/file.h"
 #include "fs/fs.h"
 #include "fs/log.h"
@@ -59,6 +60,9 @@ int volume_open(struct volume *vol, struct fs *fs, int root_fd)
 	vol->mm = fs->mm;
 	vol->root_fd = root_fd;
 	space_init(&vol->space);
+	mutex_init(&vol->opens_lock);
+	list_init(&vol->open_files);
+	list_init(&vol->open_dirs);
 	backing_probe(vol);
 	err = inode_table_init(vol);
 	if (err)
@@ -124,8 +128,20 @@ int volume_drain(struct volume *vol, unsigned int patience_s,
 	return 0;
 }
 
+/* What clients had open when they were cut off: no RELEASE will come. */
+static void release_opens(struct volume *vol)
+{
+	while (!list_empty(&vol->open_files))
+		file_release(list_first_entry(&vol->open_files,
+					      struct open_file, link));
+	while (!list_empty(&vol->open_dirs))
+		dir_close(list_first_entry(&vol->open_dirs, struct dir_stream,
+					   link));
+}
+
 void volume_close(struct volume *vol)
 {
+	release_opens(vol);
 	shrinker_unregister(vol->mm, &vol->shrinker);
 	inode_drop_all(vol);
 	inode_table_destroy(vol);

@@ -28,6 +28,7 @@ struct volume {
 	uid_t owner;		   /* who mounted (C) */
 	gid_t owner_gid;	   /* (C) */
 	bool read_only;		   /* (C) */
+	bool sync;		   /* every write is O_SYNC (C) */
 	bool has_handles;	/* inodes are found again by file handle (C) */
 	bool has_direct;	/* files can be opened with O_DIRECT (C) */
 	uint64_t max_file_size; /* of the backing file system (C) */
@@ -35,8 +36,10 @@ struct volume {
 	struct space space;
 	struct inode_table inodes;
 	struct inode *root;
-	struct shrinker shrinker; /* of idle inodes */
-	struct control *control;  /* NULL with control=off (C) */
+	struct mutex opens_lock;
+	struct list_head open_files, open_dirs; /* (opens_lock) */
+	struct shrinker shrinker;		/* of idle inodes */
+	struct control *control;		/* NULL with control=off (C) */
 	/* Ask the kernel to let go of so many inodes (fs/fuse_notify.c). */
 	void (*prune)(struct volume *vol, unsigned long nr);
 	void *session; /* fs/fuse_session.c's */

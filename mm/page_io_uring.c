@@ -70,13 +70,20 @@ static bool is_fixed(const struct page_io_engine *e, const struct page_io *io)
 	       base + io->iov[0].iov_len <= e->fixed_base + e->fixed_size;
 }
 
+static bool inject(struct page_io_engine *e, uint64_t bytes)
+{
+	if (!should_fail(&e->mm->fail_io, bytes))
+		return false;
+	vmstat_inc(e->mm, IO_FAIL_INJECTED);
+	return true;
+}
+
 static void prepare_transfer(struct page_io_engine *e, struct page_io *io)
 	must_hold(e->lock)
 {
 	struct io_uring_sqe *sqe = get_sqe(e);
 
-	if (should_fail(&e->mm->fail_io, io->nr_bytes)) {
-		vmstat_inc(e->mm, IO_FAIL_INJECTED);
+	if (inject(e, io->nr_bytes)) {
 		io->result = -EIO; /* (3) */
 		io_uring_prep_nop(sqe);
 	} else if (io->op == PAGE_IO_READ && is_fixed(e, io)) {
@@ -266,7 +273,7 @@ int page_io_register(struct page_io_engine *e, void *base, size_t size)
 int page_io_fallocate(struct page_io_engine *e, int fd, uint64_t offset,
 		      uint64_t len)
 {
-	if (should_fail(&e->mm->fail_io, len))
+	if (inject(e, len))
 		return -EIO;
 	return fallocate(fd, 0, (off_t)offset, (off_t)len) < 0 ? -errno : 0;
 }
@@ -282,7 +289,7 @@ static void forget(int fd, uint64_t offset, uint64_t len)
 
 int page_io_truncate(struct page_io_engine *e, int fd, uint64_t size)
 {
-	if (should_fail(&e->mm->fail_io, 0))
+	if (inject(e, 0))
 		return -EIO;
 	if (ftruncate(fd, (off_t)size) < 0)
 		return -errno;
@@ -293,7 +300,7 @@ int page_io_truncate(struct page_io_engine *e, int fd, uint64_t size)
 
 int page_io_sync(struct page_io_engine *e, int fd, bool data_only)
 {
-	if (should_fail(&e->mm->fail_io, 0))
+	if (inject(e, 0))
 		return -EIO;
 	return (data_only ? fdatasync(fd) : fsync(fd)) < 0 ? -errno : 0;
 }

@@ -204,6 +204,7 @@ void page_run_write_done(struct page_run *run, int err)
 		atomic_fetch_add(&m->nr_write_errors, 1);
 		mutex_lock(&wb->lock);
 		m->retry_ns = os_now_ns() + RETRY_NS;
+		m->wb_now = true; /* then, whatever its age */
 		mutex_unlock(&wb->lock);
 	} else {
 		vmstat_add(mm, NR_WRITTEN, run->nr);
