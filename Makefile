@@ -9,7 +9,7 @@ VERSION := 0.1
 # build/plimsoll is the plain build; each variant has a tree of its own, so
 # that switching CC, DEBUG or SAN never mixes objects.
 comma := ,
-variant := $(if $(filter-out 0,$(DEBUG)),-debug$(DEBUG))$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(findstring clang,$(CC)),-clang)
+variant := $(if $(filter-out 0,$(DEBUG)),-debug$(DEBUG))$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(PREEMPT),-preempt)$(if $(findstring clang,$(CC)),-clang)
 B := build$(if $(variant),/v$(variant))
 O := build/obj$(variant)
 Q := $(if $(V),,@)
@@ -38,7 +38,7 @@ real    := $(mm_real:%=$(O)/mm/%.o)
 fs      := $(fs_core:%=$(O)/fs/%.o) $(fs_fuse:%=$(O)/fs/%.o)
 
 unit  := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c))
-sim_o := $(patsubst %.c,$(O)/%.o,$(wildcard tests/sim/*_sim.c))
+sim_o := $(patsubst %.c,$(O)/%.o,$(filter-out tests/sim/test_%,$(wildcard tests/sim/*_sim.c)))
 sim   := $(patsubst %.c,$(O)/%,$(wildcard tests/sim/test_*.c))
 
 PLIMSOLL    := $(B)/plimsoll
@@ -46,12 +46,17 @@ PLIMSOLLCTL := $(B)/plimsollctl
 ctl := $(patsubst %.c,$(O)/%.o,$(wildcard tools/plimsollctl.c tools/ctl_*.c))
 
 mounts := $(filter-out %/lib.sh %/cleanup.sh,$(sort $(wildcard tests/mount/*.sh)))
+faults := $(sort $(wildcard tests/fault/*.sh))
 
 ## all: build plimsoll and plimsollctl (tools/deps must have run once)
 all: $(PLIMSOLL) $(PLIMSOLLCTL)
 
 build/deps/lib/libfuse3.a:
 	@echo "libfuse is not built yet: run tools/deps" >&2; exit 1
+
+# For the simulator: a switch of threads at any access to memory; see
+# tests/sim/preempt_sim.c.
+$(O)/mm/%.o: cflags += $(if $(PREEMPT),-fsanitize=thread)
 
 $(O)/%.o: %.c | build/deps/lib/libfuse3.a
 	@mkdir -p $(@D)
@@ -85,12 +90,20 @@ programs: all $(unit) $(sim)
 check: $(unit) $(sim)
 	$(Q)tests/run.sh $(unit) $(sim)
 
+# The simulated tests twice: with every check on, and preempted anywhere.
+sim_checked := $(patsubst %.c,build/obj-debug2/%,$(wildcard tests/sim/test_*.c))
+sim_preempt := $(patsubst %.c,build/obj-debug1-preempt/%,$(wildcard tests/sim/test_*.c))
+
+check-unit: $(unit)
+	$(Q)tests/run.sh $(unit)
+
 ## test: install what is missing, build, run all tests
 test:
 	$(Q)tools/deps
 	$(Q)$(MAKE) programs
-	$(Q)$(MAKE) $(patsubst %.c,build/obj-debug2/%,$(wildcard tests/sim/test_*.c)) DEBUG=2
-	$(Q)tests/run.sh $(unit) $(patsubst %.c,build/obj-debug2/%,$(wildcard tests/sim/test_*.c)) $(mounts)
+	$(Q)$(MAKE) $(sim_checked) DEBUG=2
+	$(Q)$(MAKE) $(sim_preempt) DEBUG=1 PREEMPT=1
+	$(Q)tests/run.sh $(unit) $(sim_checked) $(sim_preempt) $(mounts) $(faults)
 
 ## demo: install what is missing, build, show the main job on real data
 demo:
@@ -110,7 +123,7 @@ asan:
 
 ## tsan: unit tests under the thread checker
 tsan:
-	$(Q)$(MAKE) check SAN=thread DEBUG=1
+	$(Q)$(MAKE) check-unit SAN=thread DEBUG=1
 
 ## analyze: the lock analysis of clang over every file
 analyze:
@@ -141,9 +154,9 @@ help:
 
 ## clean: remove what was built, but for build/deps
 clean:
-	$(Q)rm -rf build/obj* build/v-* build/plimsoll build/plimsollctl build/bench
+	$(Q)rm -rf build/obj* build/v-* build/logs build/plimsoll build/plimsollctl build/bench
 
 -include $(patsubst %.o,%.d,$(mm) $(real) $(fs) $(ctl) $(sim_o)) $(unit:%=%.d) $(sim:%=%.d)
-.PHONY: all programs check test demo bench asan tsan analyze lint install help clean
+.PHONY: all programs check check-unit test demo bench asan tsan analyze lint install help clean
 .DEFAULT_GOAL := all
 .SECONDARY:

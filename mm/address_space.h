@@ -101,7 +101,7 @@ struct address_space {
 	_Atomic unsigned long nr_dirty, nr_writeback;
 	unsigned int nr_freezers; /* no writeback may begin (L) */
 	errseq_t wb_err;
-	_Atomic unsigned long nr_write_errors; /* runs that failed */
+	_Atomic unsigned long nr_write_errors; /* pages; changed with (L) */
 
 	struct list_head dirty_link; /* in writeback.dirty (W) */
 	_Atomic bool on_dirty_list;  /* changed with (W) */

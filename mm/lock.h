@@ -7,22 +7,27 @@
  * Order: a thread that holds a lock takes only locks further down this list.
  * Those on one line are never held together.
  *
- *	volume->rename_lock          fs: names of one volume being rewritten
- *	inode->io_lock               fs: writers shared, truncate alone
- *	PG_locked of a page          ascending index within one mapping
- *	inode->attr_lock             fs: attributes, descriptors
- *	inode_table->lock            fs: inodes by identity; their LRU
- *	address_space->lock          the tree of one mapping
- *	writeback->lock              the list of dirty mappings
- *	mapping_table bucket         from id to mapping
- *	lru batch slot               pages on their way to a list
- *	lruvec->lock                 the five lists
- *	kmem_cache->lock             slabs of one cache
- *	object slot                  free objects of one CPU
- *	page slot (pcp)              free pages of one CPU
- *	buddy->lock                  free blocks of a zone
- *	page wait bucket, mempool->lock, request queues
- *	page_io ring                 submission of one ring
+ *	writeback->sync_lock	     one sync of everything at a time
+ *	fs->emergency_lock	     fs: one reader without a frame
+ *	dir_stream->lock	     fs: position of an open directory
+ *	inode->io_lock		     fs: writers shared, who cuts the file alone
+ *	PG_locked of a page	     ascending index within one mapping
+ *	inode->attr_lock	     fs: attributes, descriptors
+ *	shrinker_list->lock	     mm: caches being asked (trylock)
+ *	inode_table->lock	     fs: inodes by identity; their lists
+ *	address_space->lock	     the tree of one mapping
+ *	writeback->lock		     the list of dirty mappings
+ *	mapping_table bucket	     from id to mapping
+ *	lru batch slot		     pages on their way to a list
+ *	lruvec->lock		     the five lists
+ *	mm->caches_lock		     all slab caches (trylock)
+ *	object slot		     free objects of one CPU
+ *	kmem_cache->lock	     slabs of one cache
+ *	page slot (pcp)		     free pages of one CPU
+ *	buddy->lock		     free blocks of a zone
+ *	leaves: page wait bucket, mempool->lock, kswapd->lock, space->lock,
+ *	open_file->lock, opens_lock, request_engine->lock, buffer pool,
+ *	writeback->progress_lock, fault_attr->lock, page_io ring
  *
  * Slots (lru batch, object, pcp) are taken by trylock where order would not
  * allow it, and skipped when that fails.

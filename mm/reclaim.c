@@ -42,8 +42,8 @@ static enum page_fate try_drop(struct mm *mm, struct address_space *m,
 	}
 	if (page_test(page, PG_dirty)) {
 		sc->nr_dirty++;
-		if (!sc->may_io)
-			return FATE_KEEP;
+		if (!sc->may_io || page_test(page, PG_reclaim))
+			return FATE_KEEP; /* not now, or on its way */
 		vmstat_inc(mm, NR_VMSCAN_WRITE);
 		if (m->ops->pageout(m, page) == PAGEOUT_STARTED)
 			page_set(page, PG_reclaim);
@@ -177,7 +177,7 @@ void reclaim_round(struct mm *mm, struct scan_control *sc)
 	shrinker_scan_all(mm, sc->priority);
 	if (sc->nr_reclaimed < sc->nr_to_reclaim)
 		sc->nr_reclaimed += slab_reap(mm);
-	if (sc->nr_dirty > 0)
+	if (sc->nr_dirty > 0 && !atomic_load(&mm->writeback.stuck))
 		writeback_wake(mm);
 }
 

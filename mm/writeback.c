@@ -40,6 +40,7 @@ void writeback_init(struct writeback *wb)
 {
 	*wb = (struct writeback){ .running = false };
 	mutex_init(&wb->lock);
+	mutex_init(&wb->sync_lock);
 	cond_init(&wb->work);
 	list_init(&wb->dirty);
 	mutex_init(&wb->progress_lock);
@@ -84,6 +85,10 @@ void page_set_dirty(struct address_space *m, struct page *page)
 	if (page_test(page, PG_dirty))
 		return;
 	mutex_lock(&m->lock);
+	if (page_test(page, PG_dirty)) {
+		mutex_unlock(&m->lock);
+		return;
+	}
 	dirty_locked(m, page);
 	listed = put_on_dirty_list(m);
 	mutex_unlock(&m->lock);
@@ -112,7 +117,8 @@ static bool begin_writeback(struct address_space *m, struct page *page)
 	bool begun = false;
 
 	mutex_lock(&m->lock);
-	xa_clear_tag(&m->pages, page->index, XA_TOWRITE);
+	if (m->nr_freezers == 0)
+		xa_clear_tag(&m->pages, page->index, XA_TOWRITE);
 	if (m->nr_freezers == 0 && page_test(page, PG_dirty)) {
 		page_clear(page, PG_dirty);
 		page_set(page, PG_writeback);
@@ -154,6 +160,8 @@ static bool end_writeback(struct address_space *m, struct page *page, int err)
 	bool last;
 
 	mutex_lock(&m->lock);
+	if (err)
+		atomic_fetch_add(&m->nr_write_errors, 1);
 	if (err && !page_test(page, PG_dirty))
 		dirty_locked(m, page); /* (3) */
 	xa_clear_tag(&m->pages, page->index, XA_WRITEBACK);
@@ -201,7 +209,6 @@ void page_run_write_done(struct page_run *run, int err)
 	if (err) {
 		vmstat_inc(mm, WRITE_IO_ERROR);
 		errseq_set(&m->wb_err, err);
-		atomic_fetch_add(&m->nr_write_errors, 1);
 		mutex_lock(&wb->lock);
 		m->retry_ns = os_now_ns() + RETRY_NS;
 		m->wb_now = true; /* then, whatever its age */
@@ -384,10 +391,11 @@ int mapping_sync(struct address_space *m, pgoff_t first, pgoff_t last)
 				.wait = true,
 				.tag = XA_TOWRITE,
 				.quota = UINT64_MAX };
-	unsigned long errors = atomic_load(&m->nr_write_errors);
+	unsigned long errors;
 
 	/* Only what is dirty now: a busy writer does not keep us for ever. */
 	mutex_lock(&m->lock);
+	errors = atomic_load(&m->nr_write_errors);
 	xa_tag_range(&m->pages, first, last, XA_DIRTY, XA_TOWRITE);
 	mutex_unlock(&m->lock);
 	write_pages(m, &p);
@@ -632,6 +640,7 @@ int writeback_sync(struct mm *mm, const void *group)
 	uint64_t pass;
 	int err = 0;
 
+	mutex_lock(&wb->sync_lock);
 	mutex_lock(&wb->lock);
 	pass = ++wb->pass;
 	mutex_unlock(&wb->lock);
@@ -643,8 +652,10 @@ int writeback_sync(struct mm *mm, const void *group)
 			err = err ? err : e;
 			put_back(m, started);
 		}
-		if (!any_busy(mm, group, pass))
+		if (!any_busy(mm, group, pass)) {
+			mutex_unlock(&wb->sync_lock);
 			return err;
+		}
 		writeback_wait_progress(mm, 10 * NSEC_PER_MSEC);
 	} while (true);
 }

@@ -1,0 +1,387 @@
+/*
+ * test_cache_sim.c - cache, writeback and reclaim against an array.
+ *
+ *	test_cache_sim [-v] [FIRST_SEED [NR_SEEDS]]
+ *
+ * A few files on the fake disk, several times as many pages as there are free
+ * frames, and a few threads that read, write, truncate, sync, delete and drop
+ * them, while kswapd and the flusher do their work, memory and disk fail now
+ * and then, and the seed decides who runs. What has to hold is in
+ * cache_world.h.
+ */
+#include "tests/sim/cache_world.h"
+
+#include "mm/page_alloc.h"
+#include "mm/page_cache.h"
+#include "mm/writeback.h"
+#include "tests/sim/sim.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { THREADS_MAX = 6 };
+
+static unsigned long stats[NR_VMSTAT_ITEMS];
+
+/* --- one thread ------------------------------------------------------------ */
+
+static void op_delete(struct actor *a, struct file *f)
+{
+	struct world *w = a->w;
+	struct file *other = file_new(w);
+
+	mutex_lock(&w->lock);
+	for (unsigned int i = 0; i < w->nr_files; i++)
+		if (w->files[i] == f) {
+			w->files[i] = other;
+			other = f;
+			seen.deletes++;
+		}
+	mutex_unlock(&w->lock);
+	file_put(w, other);
+}
+
+static void op_invalidate(struct actor *a, struct file *f)
+{
+	pgoff_t first = sim_between(0, a->w->pages_max - 1);
+	pgoff_t last = sim_chance(30) ? UINT64_MAX
+				      : sim_between(first, a->w->pages_max);
+
+	seen.invalidated += page_cache_invalidate(&f->mapping, first, last);
+}
+
+/* For a while there is no frame at all. */
+static void op_squeeze(struct actor *a)
+{
+	struct mm *mm = a->w->mm;
+	struct list_head pages;
+	struct page *page;
+
+	list_init(&pages);
+	a->w->nr_squeezers++;
+	while ((page = page_alloc(mm, GFP_RESERVE | GFP_MOVABLE, 0)))
+		list_add(&pages, &page->lru);
+	seen.squeezes++;
+	os_sleep_ns(sim_between(1, 20 * NSEC_PER_MSEC));
+	while (!list_empty(&pages)) {
+		page = list_first_entry(&pages, struct page, lru);
+		list_del_init(&page->lru);
+		page_put(mm, page);
+	}
+	a->w->nr_squeezers--;
+}
+
+static void op_outage(struct actor *a)
+{
+	if (!a->w->faulty || a->w->quiet)
+		return;
+	seen.outages++;
+	sim_disk_fail_writes(sim_chance(50) ? -EIO : -ENOSPC);
+	os_sleep_ns(sim_between(1, 1500) * NSEC_PER_MSEC);
+	sim_disk_fail_writes(0);
+}
+
+static void op_tune(struct actor *a)
+{
+	struct mm *mm = a->w->mm;
+
+	vm_set(mm, VM_DIRTY_RATIO, (long)sim_between(5, 90));
+	vm_set(mm, VM_DIRTY_BACKGROUND_RATIO, (long)sim_between(0, 60));
+	vm_set(mm, VM_DIRTY_EXPIRE_CENTISECS, (long)sim_between(1, 500));
+	vm_set(mm, VM_DIRTY_WRITEBACK_CENTISECS, (long)sim_between(1, 200));
+}
+
+static void op_check(struct actor *a, struct file *f)
+{
+	struct mm *mm = a->w->mm;
+
+	rwlock_lock_shared(&f->io_lock);
+	file_check(f);
+	rwlock_unlock_shared(&f->io_lock);
+	lru_check(mm);
+	kmem_cache_check(&mm->xa_nodes);
+	kmem_cache_check(&mm->run_cache);
+}
+
+static void op_rare(struct actor *a, struct file *f)
+{
+	struct mm *mm = a->w->mm;
+
+	switch (sim_between(0, 10)) {
+	case 0:
+		reclaim_drop_pagecache(mm);
+		seen.drops++;
+		break;
+	case 1:
+		slab_reap(mm);
+		break;
+	case 2:
+		lru_drain(mm);
+		page_alloc_drain(mm);
+		break;
+	case 3:
+		writeback_wake(mm);
+		break;
+	case 4:
+		writeback_kick(&f->mapping);
+		break;
+	case 5:
+		mapping_flush(&f->mapping);
+		break;
+	case 6:
+		op_tune(a);
+		break;
+	case 7:
+		op_delete(a, f);
+		break;
+	case 8:
+		op_outage(a);
+		break;
+	case 9:
+		op_squeeze(a);
+		break;
+	default:
+		os_sleep_ns(sim_between(1, 50 * NSEC_PER_MSEC));
+	}
+}
+
+static void actor_main(void *arg)
+{
+	struct actor *a = arg;
+
+	for (unsigned int i = 0; i < a->w->nr_ops; i++) {
+		struct file *f = file_get(a->w);
+		uint64_t what = sim_between(0, 99);
+
+		if (what < 35)
+			op_read(a, f);
+		else if (what < 70)
+			op_write(a, f);
+		else if (what < 74)
+			op_find_run(a, f);
+		else if (what < 79)
+			op_truncate(a, f);
+		else if (what < 83)
+			op_sync(a, f);
+		else if (what < 85)
+			op_sync_alone(a, f);
+		else if (what < 87)
+			op_sync_all(a);
+		else if (what < 90)
+			op_invalidate(a, f);
+		else if (what < 93)
+			op_check(a, f);
+		else
+			op_rare(a, f);
+		file_put(a->w, f);
+	}
+}
+
+/* --- one seed -------------------------------------------------------------- */
+
+static void fault_start(struct fault_attr *attr, uint64_t probability)
+{
+	fault_set(attr, FAULT_SEED, (int64_t)(sim_random() >> 1));
+	fault_set(attr, FAULT_TIMES, -1);
+	fault_set(attr, FAULT_PROBABILITY, (int64_t)probability);
+}
+
+static void start_faults(struct world *w)
+{
+	struct sim_disk_options disk = { .short_percent = 0 };
+
+	if (sim_chance(50))
+		disk.short_percent = 20;
+	w->faulty = sim_chance(70);
+	if (w->faulty) {
+		disk.read_error_percent = (unsigned int)sim_between(0, 5);
+		if (sim_chance(50))
+			fault_start(&w->mm->fail_page_alloc,
+				    sim_between(1, 10));
+		if (sim_chance(50))
+			fault_start(&w->mm->failslab, sim_between(1, 20));
+		if (sim_chance(50))
+			fault_start(&w->mm->fail_io, sim_between(1, 10));
+	}
+	sim_disk_set(&disk);
+}
+
+static void stop_faults(struct world *w)
+{
+	struct sim_disk_options none = { 0 };
+
+	w->quiet = true;
+	sim_disk_set(&none);
+	sim_disk_fail_writes(0);
+	fault_set(&w->mm->fail_page_alloc, FAULT_PROBABILITY, 0);
+	fault_set(&w->mm->failslab, FAULT_PROBABILITY, 0);
+	fault_set(&w->mm->fail_io, FAULT_PROBABILITY, 0);
+}
+
+/* Take frames away until a zone has no more than "left". */
+static void hog_zone(struct world *w, enum zone_type t, gfp_t gfp,
+		     unsigned long left)
+{
+	struct zone *z = &w->mm->zones[t];
+
+	while (zone_nr_free(z) > left) {
+		struct page *page = page_alloc(w->mm, gfp, 0);
+
+		ASSERT(page && w->nr_hogs < HOGS_MAX);
+		w->hogs[w->nr_hogs++] = page;
+	}
+}
+
+static void hog(struct world *w)
+{
+	hog_zone(w, ZONE_MOVABLE, GFP_NOWAIT | GFP_MOVABLE,
+		 sim_between(70, 250));
+	hog_zone(w, ZONE_NORMAL, GFP_NOWAIT, sim_between(150, 330));
+}
+
+static void world_start(struct world *w)
+{
+	struct mm_config config = { .size = MM_SIZE_MIN, .io_depth = 64 };
+	int err;
+
+	mutex_init(&w->lock);
+	w->mm = mm_create(&config, &err);
+	ASSERT(w->mm);
+	w->pages_max = (unsigned int)sim_between(50, FILE_PAGES_MAX);
+	w->nr_files = (unsigned int)sim_between(2, FILES_MAX);
+	w->nr_ops = (unsigned int)sim_between(10, 60);
+	hog(w);
+	for (unsigned int i = 0; i < w->nr_files; i++)
+		w->files[i] = file_new(w);
+}
+
+/* Faults are over: everything has to arrive at last. */
+static void settle(struct world *w)
+{
+	struct mm *mm = w->mm;
+	int err = -EIO;
+
+	for (int i = 0; i < 10 && err; i++) {
+		err = writeback_sync(mm, NULL);
+		os_sleep_ns(NSEC_PER_SEC);
+	}
+	if (err)
+		sim_fail("everything cannot be synced: %d", err);
+	for (unsigned int i = 0; i < w->nr_files; i++) {
+		struct file *f = w->files[i];
+
+		ASSERT(mapping_sync(&f->mapping, 0, UINT64_MAX) == 0);
+		file_check(f);
+		ASSERT(address_space_is_clean(&f->mapping));
+		ASSERT(sim_file_size(f->fd) == f->size);
+		if (memcmp(sim_file_data(f->fd, 0, f->size), f->model,
+			   f->size) != 0)
+			sim_fail("a file differs from its model at the end");
+	}
+}
+
+static void world_stop(struct world *w)
+{
+	struct mm *mm = w->mm;
+
+	reclaim_drop_pagecache(mm);
+	lru_check(mm);
+	for (unsigned int i = 0; i < w->nr_files; i++)
+		file_put(w, w->files[i]);
+	/* mm/ lets go of the last ones when the flusher next looks. */
+	while (w->nr_alive > 0)
+		os_sleep_ns(10 * NSEC_PER_MSEC);
+	while (w->nr_hogs > 0)
+		page_put(mm, w->hogs[--w->nr_hogs]);
+	kmem_cache_check(&mm->xa_nodes);
+	kmem_cache_check(&mm->run_cache);
+	for (int i = 0; i < NR_VMSTAT_ITEMS; i++)
+		stats[i] += vmstat_read(mm, (enum vmstat_item)i);
+	ASSERT(vmstat_read(mm, NR_FILE_PAGES) == 0);
+	ASSERT(vmstat_read(mm, NR_FILE_DIRTY) == 0);
+	ASSERT(vmstat_read(mm, NR_WRITEBACK) == 0);
+	mm_destroy(mm);
+}
+
+static void one_seed(void *arg)
+{
+	static struct actor actors[THREADS_MAX];
+	struct world *w = calloc(1, sizeof(*w));
+	unsigned int nr = (unsigned int)sim_between(3, THREADS_MAX);
+
+	(void)arg;
+	ASSERT(w);
+	world_start(w);
+	start_faults(w);
+	for (unsigned int i = 0; i < nr; i++) {
+		actors[i] = (struct actor){ .w = w };
+		ASSERT(os_thread_start(&actors[i].thread, "actor", actor_main,
+				       &actors[i]) == 0);
+	}
+	for (unsigned int i = 0; i < nr; i++)
+		os_thread_join(&actors[i].thread);
+	stop_faults(w);
+	settle(w);
+	world_stop(w);
+	free(w);
+}
+
+/* --- many seeds ------------------------------------------------------------ */
+
+static void print_seen(void)
+{
+#define X(name) printf("%s %lu\n", #name, seen.name);
+	SEEN(X)
+#undef X
+	for (int i = 0; i < NR_VMSTAT_ITEMS; i++)
+		if (stats[i])
+			printf("%s %lu\n", vmstat_name((enum vmstat_item)i),
+			       stats[i]);
+}
+
+/* A test that never gets there tests nothing. */
+static void check_seen(void)
+{
+#define X(name) ASSERT(seen.name > 0);
+	SEEN(X)
+#undef X
+	ASSERT(stats[PGSTEAL_KSWAPD] > 0 && stats[PGSTEAL_DIRECT] > 0);
+	ASSERT(stats[WRITE_IO_ERROR] > 0 && stats[READ_IO_ERROR] > 0);
+	ASSERT(stats[OOM_REFUSED] > 0 && stats[PGALLOC_FAIL_GROWTH] > 0);
+	ASSERT(stats[PGALLOC_FAIL_INJECTED] > 0 && stats[SLAB_FAIL] > 0);
+	ASSERT(stats[IO_FAIL_INJECTED] > 0 && stats[PGROTATED] > 0);
+}
+
+int main(int argc, char **argv)
+{
+	bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
+	uint64_t first = 1, nr = 300;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	argc -= verbose;
+	argv += verbose;
+	if (argc > 1)
+		first = strtoull(argv[1], NULL, 10);
+	if (argc > 2)
+		nr = strtoull(argv[2], NULL, 10);
+	for (uint64_t seed = first; seed < first + nr; seed++) {
+		struct sim_result r = sim_run(seed, NULL, one_seed, NULL);
+
+		if (verbose)
+			printf("seed %llu: hash %016llx, %llu steps, "
+			       "%llu switches, %.3f s\n",
+			       (unsigned long long)seed,
+			       (unsigned long long)r.hash,
+			       (unsigned long long)r.nr_steps,
+			       (unsigned long long)r.nr_switches,
+			       (double)r.now_ns / 1e9);
+	}
+	if (verbose)
+		print_seen();
+	if (nr >= 100)
+		check_seen();
+	printf("ok %llu seeds\n", (unsigned long long)nr);
+	return 0;
+}
