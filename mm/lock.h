@@ -7,7 +7,6 @@
  * Order: a thread that holds a lock takes only locks further down this list.
  * Those on one line are never held together.
  *
- *	writeback->sync_lock	     one sync of everything at a time
  *	fs->emergency_lock	     fs: one reader without a frame
  *	dir_stream->lock	     fs: position of an open directory
  *	inode->io_lock		     fs: writers shared, who cuts the file alone

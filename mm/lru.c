@@ -236,8 +236,9 @@ void lru_putback(struct mm *mm, struct list_head *pages)
 
 		mutex_lock(&mm->lru.lock);
 		while (nr < ARRAY_SIZE(batch) && !list_empty(pages)) {
+			/* The oldest first: it ends up behind the others. */
 			struct page *page =
-				list_first_entry(pages, struct page, lru);
+				list_last_entry(pages, struct page, lru);
 
 			list_del_init(&page->lru);
 			link_page(mm, page, false);

@@ -122,9 +122,11 @@ static void prepare_drop(struct page_io_engine *e, struct page_io *io)
 	}
 	sqe = get_sqe(e);
 	/* Whole pages: a part of a page is not dropped. */
-	io_uring_prep_fadvise(sqe, io->fd, io->offset & ~PAGE_MASK,
-			      (off_t)((io->nr_bytes + PAGE_MASK) & ~PAGE_MASK),
-			      POSIX_FADV_DONTNEED);
+	io_uring_prep_fadvise(
+		sqe, io->fd, io->offset & ~PAGE_MASK,
+		(off_t)(pages_of(io->offset + io->nr_bytes) << PAGE_SHIFT) -
+			(off_t)(io->offset & ~PAGE_MASK),
+		POSIX_FADV_DONTNEED);
 	io_uring_sqe_set_data(sqe, step_data(io, STEP_FORGET));
 }
 

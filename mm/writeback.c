@@ -40,7 +40,6 @@ void writeback_init(struct writeback *wb)
 {
 	*wb = (struct writeback){ .running = false };
 	mutex_init(&wb->lock);
-	mutex_init(&wb->sync_lock);
 	cond_init(&wb->work);
 	list_init(&wb->dirty);
 	mutex_init(&wb->progress_lock);
@@ -479,9 +478,11 @@ static struct address_space *take_due(struct mm *mm, bool all, uint64_t pass,
 
 /*
  * Off the list if it is clean; then its owner hears of it (4). started_ns: all
- * that was dirty then has been begun; 0: not all of it.
+ * that was dirty then has been begun; 0: not all of it. sync_pass: the
+ * writeback_sync() that did it, or 0.
  */
-static void put_back(struct address_space *m, uint64_t started_ns)
+static void put_back(struct address_space *m, uint64_t started_ns,
+		     uint64_t sync_pass)
 {
 	struct writeback *wb = &m->mm->writeback;
 	bool clean;
@@ -498,6 +499,7 @@ static void put_back(struct address_space *m, uint64_t started_ns)
 		list_move_tail(&wb->dirty, &m->dirty_link);
 	}
 	m->wb_busy = false;
+	m->sync_pass = max_of(m->sync_pass, sync_pass);
 	mutex_unlock(&wb->lock);
 	mutex_unlock(&m->lock);
 	if (clean) {
@@ -540,7 +542,7 @@ static void flusher_pass(struct mm *mm, bool all, uint64_t pass)
 		write_pages(m, &p);
 		begun += p.nr;
 		again |= p.nr >= p.quota;
-		put_back(m, p.incomplete ? 0 : started);
+		put_back(m, p.incomplete ? 0 : started, 0);
 	}
 	if (again)
 		wake_flusher(mm, all);
@@ -599,7 +601,7 @@ void writeback_stop(struct mm *mm)
 	wb->running = false;
 }
 
-/* The next of group that this pass has not seen; held, so that it stays. */
+/* The next of group that no sync of this pass or a later one has done. */
 static struct address_space *next_of_group(struct mm *mm, const void *group,
 					   uint64_t pass)
 {
@@ -610,7 +612,6 @@ static struct address_space *next_of_group(struct mm *mm, const void *group,
 	list_for_each_entry(m, &wb->dirty, struct address_space, dirty_link)
 		if ((!group || m->group == group) && m->sync_pass < pass &&
 		    !m->wb_busy) {
-			m->sync_pass = pass;
 			m->wb_busy = true;
 			found = m;
 			break;
@@ -619,28 +620,48 @@ static struct address_space *next_of_group(struct mm *mm, const void *group,
 	return found;
 }
 
-/* Is a mapping of group with another flusher? */
-static bool any_busy(struct mm *mm, const void *group, uint64_t pass)
+/* One that another thread is still at. */
+static bool any_undone(struct mm *mm, const void *group, uint64_t pass)
 {
 	struct writeback *wb = &mm->writeback;
 	struct address_space *m;
-	bool busy = false;
+	bool undone = false;
 
 	mutex_lock(&wb->lock);
 	list_for_each_entry(m, &wb->dirty, struct address_space, dirty_link)
-		busy |= (!group || m->group == group) && m->sync_pass < pass;
+		undone |= (!group || m->group == group) && m->sync_pass < pass;
 	mutex_unlock(&wb->lock);
-	return busy;
+	return undone;
 }
 
+/* The error of a mapping that could not be written since then, or 0. */
+static int error_since(struct mm *mm, const void *group, uint64_t since_ns)
+{
+	struct writeback *wb = &mm->writeback;
+	struct address_space *m;
+	int err = 0;
+
+	mutex_lock(&wb->lock);
+	list_for_each_entry(m, &wb->dirty, struct address_space, dirty_link)
+		if ((!group || m->group == group) && m->nr_dirty > 0 &&
+		    m->retry_ns >= since_ns + RETRY_NS)
+			err = errseq_peek(&m->wb_err);
+	mutex_unlock(&wb->lock);
+	return err;
+}
+
+/*
+ * A sync that began later has a higher pass: what it did after our beginning
+ * counts for us as well, its errors too; what an earlier one did does not.
+ */
 int writeback_sync(struct mm *mm, const void *group)
 {
 	struct writeback *wb = &mm->writeback;
+	uint64_t began = os_now_ns();
 	struct address_space *m;
 	uint64_t pass;
 	int err = 0;
 
-	mutex_lock(&wb->sync_lock);
 	mutex_lock(&wb->lock);
 	pass = ++wb->pass;
 	mutex_unlock(&wb->lock);
@@ -650,14 +671,13 @@ int writeback_sync(struct mm *mm, const void *group)
 			int e = mapping_sync(m, 0, UINT64_MAX);
 
 			err = err ? err : e;
-			put_back(m, started);
+			put_back(m, started, pass);
 		}
-		if (!any_busy(mm, group, pass)) {
-			mutex_unlock(&wb->sync_lock);
-			return err;
-		}
-		writeback_wait_progress(mm, 10 * NSEC_PER_MSEC);
+		if (!any_undone(mm, group, pass))
+			break;
+		writeback_wait_progress(mm, WAIT_AGAIN_NS);
 	} while (true);
+	return err ? err : error_since(mm, group, began);
 }
 
 void writeback_for_each(struct mm *mm, const void *group,

@@ -18,7 +18,6 @@
 #include "mm/address_space.h"
 
 struct writeback {
-	struct mutex sync_lock; /* one writeback_sync() at a time */
 	struct mutex lock;
 	struct list_head dirty; /* mappings, oldest first (lock) */
 	struct cond work;	/* something for the flusher */

@@ -41,9 +41,9 @@ struct xarray {
 	struct xa_node *root; /* NULL: empty */
 };
 
-/* Nodes for one insertion. */
+/* Nodes for one insertion: new roots up to its height, and a path down. */
 struct xa_stash {
-	struct xa_node *nodes[XA_MAX_LEVEL + 1];
+	struct xa_node *nodes[2 * XA_MAX_LEVEL];
 	unsigned int nr;
 };
 
