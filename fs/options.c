@@ -224,12 +224,13 @@ static bool is_one_of(const char *name, const char *const *list, size_t n)
 
 static bool pass_on(struct options *o, const char *name)
 {
-	size_t len = strlen(o->fuse);
+	size_t len = strlen(o->fuse), more = strlen(name);
 
-	if (len + strlen(name) + 2 > sizeof(o->fuse))
+	if (len + more + 2 > sizeof(o->fuse))
 		return refuse("option", name, "one too many");
-	snprintf(o->fuse + len, sizeof(o->fuse) - len, "%s%s", len ? "," : "",
-		 name);
+	if (len > 0)
+		o->fuse[len++] = ',';
+	memcpy(o->fuse + len, name, more + 1);
 	o->read_only = strcmp(name, "ro") == 0 ||
 		       (o->read_only && strcmp(name, "rw") != 0);
 	o->sync = strcmp(name, "sync") == 0 ||
