@@ -251,6 +251,21 @@ static void end_written(struct page_run *run, int err)
 	page_run_write_done(run, err);
 }
 
+/*
+ * What a read did not deliver is zeroes only where the file has ended. A short
+ * read before that is an error: it is tried again, a page at a time.
+ */
+static int check_short(struct inode *inode, uint64_t offset, uint64_t want,
+		       int64_t got)
+{
+	if (got < 0)
+		return (int)got;
+	if ((uint64_t)got < want &&
+	    offset + (uint64_t)got < atomic_load(&inode->backing_size))
+		return -EIO;
+	return 0;
+}
+
 static void run_io_done(struct page_io *io, unsigned int which)
 {
 	struct page_run *run = container_of(io, struct page_run, io[which]);
@@ -262,6 +277,8 @@ static void run_io_done(struct page_io *io, unsigned int which)
 		if ((uint64_t)io->result < io->nr_bytes)
 			err = -ENOSPC; /* all a short write can mean here */
 	} else if (!err) {
+		err = check_short(inode_of(run->mapping), io->offset,
+				  io->nr_bytes, io->result);
 		atomic_fetch_add(&run->nr_bytes, (uint64_t)io->result);
 	}
 	if (err)
@@ -615,9 +632,10 @@ static int read_around(struct inode *inode, pgoff_t first, unsigned int nr,
 		.nr_bytes = iov.iov_len,
 	};
 	int64_t n = page_io_submit_wait(inode->vol->mm->io, &io);
+	int err = check_short(inode, io.offset, io.nr_bytes, n);
 
-	if (n < 0)
-		return (int)n;
+	if (err)
+		return err;
 	memset(to + n, 0, iov.iov_len - (size_t)n);
 	return 0;
 }
