@@ -334,19 +334,22 @@ static void file_read_run(struct address_space *m, struct page_run *run)
 static int extend(struct inode *inode, uint64_t start, uint64_t end)
 {
 	struct volume *vol = inode->vol;
-	int err = 0;
+	struct page_io_engine *io = vol->mm->io;
+	int err = -EOPNOTSUPP;
 
 	if (end <= atomic_load(&inode->backing_size))
 		return 0;
-	if (!atomic_load(&vol->no_fallocate)) {
-		err = page_io_fallocate(vol->mm->io, inode->fds.buffered, start,
+	if (!atomic_load(&vol->no_fallocate))
+		err = page_io_fallocate(io, inode->fds.buffered, start,
 					end - start);
-		if (err == -EOPNOTSUPP || err == -ENOSYS) {
-			atomic_store(&vol->no_fallocate, true);
-			err = 0;
-		}
-	}
 	mutex_lock(&inode->attr_lock);
+	if (err == -EOPNOTSUPP || err == -ENOSYS) {
+		atomic_store(&vol->no_fallocate, true);
+		err = 0;
+		/* Looked at again: another run may have gone further. */
+		if (end > atomic_load(&inode->backing_size))
+			err = page_io_truncate(io, inode->fds.buffered, end);
+	}
 	if (!err && end > atomic_load(&inode->backing_size))
 		atomic_store(&inode->backing_size, end);
 	mutex_unlock(&inode->attr_lock);

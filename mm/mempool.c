@@ -64,7 +64,8 @@ void mempool_destroy(struct mempool *p)
 
 void *mempool_alloc(struct mempool *p, gfp_t gfp)
 {
-	void *element = below_alloc(p, gfp & ~(GFP_RECLAIM | GFP_IO));
+	/* Above the watermarks only: this reserve comes before the zones'. */
+	void *element = below_alloc(p, GFP_NOWAIT);
 
 	if (element)
 		return element;

@@ -373,29 +373,38 @@ static void a_flush_takes_nothing_from_a_sync(void **state)
 static void again_and_again_main(void *arg)
 {
 	(void)arg;
-	for (int n = 0; n < 50; n++) {
-		for (pgoff_t i = 0; i < NR_INDICES; i++)
+	for (int n = 0; n < 15000; n++) {
+		for (pgoff_t i = 0; i < 8; i++)
 			ASSERT(fake_write(f, i, (uint64_t)n) == 0);
 		ASSERT(mapping_sync(&f->mapping, 0, UINT64_MAX) == 0);
 	}
 	atomic_store(&sync_ended, true);
 }
 
-/* One who freezes and waits for what is in flight gets it. */
+/*
+ * One who freezes and waits for what is in flight gets it. Writing another
+ * file wakes the syncer, which looks again whenever a run has ended.
+ */
 static void freezer_is_not_waited_for(void **state)
 {
+	struct fake_file *other;
+
 	set_up(*state);
+	other = fake_create(*state, 1);
 	start(again_and_again_main);
 	while (!atomic_load(&sync_ended)) {
 		mapping_freeze(&f->mapping);
 		mapping_wait_writeback(&f->mapping, 0, UINT64_MAX);
 		assert_int_equal(f->mapping.nr_writeback, 0);
 		mapping_thaw(&f->mapping);
+		assert_int_equal(fake_write(other, 0, 1), 0);
+		mapping_flush(&other->mapping);
 		/* Until the syncer is anywhere. */
-		for (uint64_t n = rnd(300); n > 0; n--)
-			fake_test(f, 0, PG_dirty);
+		for (uint64_t n = rnd(40); n > 0; n--)
+			fake_test(other, 0, PG_dirty);
 	}
 	os_thread_join(&syncer);
+	fake_destroy(other);
 	fake_destroy(f);
 }
 
