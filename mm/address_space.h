@@ -21,8 +21,8 @@
 struct mm;
 struct address_space;
 
-/* 512 KiB: larger transfers gained nothing on the disks measured. */
-#define PAGE_RUN_MAX 128
+/* 256 KiB; with more, a struct page_run would not fit into half a page. */
+#define PAGE_RUN_MAX 64
 
 /*
  * Pages of one mapping, next to each other in the file, on their way in or out

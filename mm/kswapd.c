@@ -57,7 +57,7 @@ static unsigned long balance(struct mm *mm, enum zone_type highest)
 
 	vmstat_inc(mm, PAGEOUTRUN);
 	for (int prio = RECLAIM_DEF_PRIORITY;
-	     prio >= 0 && !balanced(mm, highest); prio--) {
+	     prio >= 0 && !mm->kswapd.stop && !balanced(mm, highest); prio--) {
 		sc.priority = (unsigned int)prio;
 		sc.nr_reclaimed = 0;
 		sc.nr_to_reclaim = RECLAIM_CLUSTER;
@@ -86,6 +86,7 @@ static void kswapd_main(void *arg)
 	mutex_lock(&k->lock);
 	while (!k->stop) {
 		enum zone_type highest;
+		uint64_t until, now;
 		unsigned long freed;
 
 		if (!k->awake)
@@ -96,10 +97,12 @@ static void kswapd_main(void *arg)
 		freed = balanced(mm, highest) ? 1 : balance(mm, highest);
 
 		mutex_lock(&k->lock);
+		/* Those who find nothing free do not end this rest. */
+		until = os_now_ns() + (freed == 0 ? FAILURE_WAIT_NS : 0);
+		while (!k->stop && (now = os_now_ns()) < until)
+			cond_timedwait(&k->wake, &k->lock, until - now);
 		k->awake = false;
 		k->highest = ZONE_DMA;
-		if (freed == 0 && !k->stop)
-			cond_timedwait(&k->wake, &k->lock, FAILURE_WAIT_NS);
 	}
 	mutex_unlock(&k->lock);
 }

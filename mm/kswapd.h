@@ -17,7 +17,8 @@ struct kswapd {
 	struct os_thread thread;
 	_Atomic bool awake;  /* asked for and not asleep yet */
 	_Atomic int highest; /* zone it was asked for (lock) */
-	bool running, stop;  /* (lock) */
+	bool running;	     /* (lock) */
+	_Atomic bool stop;
 };
 
 void kswapd_init(struct kswapd *k);

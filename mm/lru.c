@@ -74,8 +74,12 @@ static void unlink_page(struct mm *mm, struct page *page)
 /* Move to the active list, unless that has been done meanwhile. */
 static void activate(struct mm *mm, struct page *page) must_hold(mm->lru.lock)
 {
-	if (!page_test(page, PG_lru) || page_test(page, PG_active) ||
-	    page_test(page, PG_unevictable))
+	if (!page_test(page, PG_lru)) {
+		/* Being looked at: the scan shall know of it. */
+		page_set(page, PG_referenced);
+		return;
+	}
+	if (page_test(page, PG_active | PG_unevictable))
 		return;
 	unlink_page(mm, page);
 	page_set(page, PG_active);

@@ -125,7 +125,10 @@ struct mm *mm_create(const struct mm_config *config, int *err)
 	*err = -ENOMEM;
 	if (!mm)
 		return NULL;
-	mm->nr_slots = min_of(os_nr_cpus(), (unsigned int)MM_SLOTS_MAX);
+	/* A small arena is not spread over the lists of many CPUs. */
+	mm->nr_slots = min_of(
+		min_of(os_nr_cpus(), (unsigned int)MM_SLOTS_MAX),
+		(unsigned int)min_of(config->size >> 22, (size_t)MM_SLOTS_MAX));
 	mm->policy = &reclaim_policy_twolist;
 	fault_attr_init(&mm->fail_page_alloc, "fail_page_alloc");
 	fault_attr_init(&mm->failslab, "failslab");

@@ -4,14 +4,36 @@
 #include "mm/mm.h"
 #include "mm/writeback.h"
 
-enum oom_verdict oom_judge(struct mm *mm)
+/*
+ * Others may free frames and take them again for ever: a writer that has lost
+ * so many times, with pauses, is refused.
+ */
+enum { TRIES_MAX = 100 };
+
+static bool is_on_its_way(struct mm *mm)
 {
 	bool dirty = vmstat_read(mm, NR_FILE_DIRTY) > 0;
 
-	if (vmstat_read(mm, NR_WRITEBACK) > 0 ||
-	    (dirty && !atomic_load(&mm->writeback.stuck))) {
-		if (dirty)
-			writeback_wake(mm);
+	if (dirty)
+		writeback_wake(mm);
+	/* In this order: a page that leaves one count is in the other before. */
+	return (dirty && !atomic_load(&mm->writeback.stuck)) ||
+	       vmstat_read(mm, NR_WRITEBACK) > 0;
+}
+
+enum oom_verdict oom_judge(struct mm *mm, struct oom_patience *p)
+{
+	unsigned long progress =
+		vmstat_read(mm, PGFREE) + vmstat_read(mm, NR_WRITTEN);
+	bool moved = progress != p->progress && p->tries < TRIES_MAX;
+
+	p->progress = progress;
+	if (is_on_its_way(mm)) {
+		vmstat_inc(mm, OOM_WAITED);
+		return OOM_WAIT;
+	}
+	if (moved) {
+		p->tries++;
 		vmstat_inc(mm, OOM_WAITED);
 		return OOM_WAIT;
 	}

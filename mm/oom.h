@@ -3,7 +3,8 @@
  *
  * A kernel picks a process and kills it. Here it is the write that asked for
  * more that fails, and only if waiting would not help: nothing is being
- * written out, and what is dirty cannot be.
+ * written out, what is dirty cannot be, and nothing was freed since the writer
+ * was last told to wait.
  */
 #ifndef MM_OOM_H
 #define MM_OOM_H
@@ -15,7 +16,13 @@ enum oom_verdict {
 	OOM_REFUSE, /* -ENOSPC */
 };
 
+/* One per write; all zeroes at its beginning. */
+struct oom_patience {
+	unsigned long progress; /* what had been freed and written, last time */
+	unsigned int tries; /* told to wait although nothing was on its way */
+};
+
 /* To be called after an allocation with GFP_KERNEL has failed. Counted. */
-enum oom_verdict oom_judge(struct mm *mm);
+enum oom_verdict oom_judge(struct mm *mm, struct oom_patience *p);
 
 #endif

@@ -33,7 +33,8 @@ enum { RECLAIM_RETRIES = 16 };
 static struct page *zonelist_alloc(struct mm *mm, gfp_t gfp, unsigned int order,
 				   enum watermark mark, bool ignore_marks)
 {
-	enum zone_type highest = gfp_zone(gfp);
+	/* The reserve of DMA is kept for I/O buffers, not from them. */
+	enum zone_type highest = gfp & GFP_DMA ? ZONE_DMA : gfp_zone(gfp);
 
 	for (const enum zone_type *t = gfp_zonelist(gfp); *t != NR_ZONES; t++) {
 		struct zone *z = &mm->zones[*t];
@@ -79,6 +80,8 @@ static struct page *alloc_slow(struct mm *mm, gfp_t gfp, unsigned int order)
 			page = zonelist_alloc(mm, gfp, order, mark, false);
 			if (!freed)
 				break;
+			if (!page) /* what was freed is in our own list */
+				page_alloc_drain(mm);
 		}
 	}
 	/* What other CPUs hold counts as free before anyone is refused. */

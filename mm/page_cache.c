@@ -85,11 +85,12 @@ out:
 int page_cache_add(struct address_space *m, struct page *page, pgoff_t index,
 		   gfp_t gfp)
 {
-	struct xa_stash stash = { .nr = 0 };
+	/* At first only nodes that are free at once; growth stops at low. */
+	struct xa_stash stash = { .gfp = GFP_WAKE | (gfp & GFP_GROWTH) };
 	int err;
 
 	VM_ASSERT(page_test(page, PG_locked) && page->mapping == 0);
-	err = try_add(m, page, index, NULL);
+	err = try_add(m, page, index, &stash);
 	if (err == -ENOMEM && (gfp & (GFP_RECLAIM | GFP_RESERVE))) {
 		gfp &= ~(GFP_MOVABLE | GFP_ZERO);
 		if (xa_stash_fill(&m->pages, &stash, gfp) == 0)
@@ -252,6 +253,9 @@ unsigned long page_cache_invalidate(struct address_space *m, pgoff_t first,
 	unsigned long dropped_pages = 0;
 	pgoff_t index = first;
 
+	/* Pages in a batch of lru.c are used by it. */
+	lru_drain(m->mm);
+
 	for (;; index++) {
 		struct page *page;
 		bool removed;
@@ -269,7 +273,6 @@ unsigned long page_cache_invalidate(struct address_space *m, pgoff_t first,
 			page_put(m->mm, page);
 			continue;
 		}
-		/* Pages still in a batch of lru.c have its reference. */
 		removed = page->mapping == m->id &&
 			  page_cache_remove_unused(m, page);
 		page_unlock(&m->mm->page_waits, page);

@@ -29,6 +29,8 @@
  */
 enum { CQ_ENTRIES = 16384 };
 
+#define STALL_NS NSEC_PER_MSEC
+
 /* The two low bits of a completion's user data: which step it ends. */
 enum step { STEP_TRANSFER, STEP_PUSH, STEP_FORGET, STEP_STOP, STEP_MASK = 3 };
 
@@ -38,7 +40,7 @@ struct page_io_engine {
 	struct io_uring ring;
 	char *fixed_base; /* the registered range */
 	size_t fixed_size;
-	unsigned int nr_queued; /* not yet submitted (lock) */
+	_Atomic bool stalled; /* the kernel took no more, for now */
 	struct os_thread completer;
 };
 
@@ -47,18 +49,41 @@ static void *step_data(struct page_io *io, enum step step)
 	return (void *)((uintptr_t)io | step);
 }
 
-/* An entry of the submission queue; makes room by submitting what is there. */
+/*
+ * Hand over all that is queued. What the kernel does not take now (it is short
+ * of memory) the completion thread offers again.
+ */
+static void submit_all(struct page_io_engine *e) must_hold(e->lock)
+{
+	while (io_uring_sq_ready(&e->ring) > 0) {
+		int n = io_uring_submit(&e->ring);
+
+		if (n < 0 && n != -EINTR) {
+			ASSERT(n == -EAGAIN || n == -EBUSY);
+			atomic_store(&e->stalled, true);
+			return;
+		}
+	}
+	atomic_store(&e->stalled, false);
+}
+
+/* Room for a whole chain: a chain is cut where a submission ends. */
+static void make_room(struct page_io_engine *e, unsigned int nr)
+	must_hold(e->lock)
+{
+	while (io_uring_sq_space_left(&e->ring) < nr) {
+		submit_all(e);
+		if (atomic_load(&e->stalled))
+			os_sleep_ns(STALL_NS);
+	}
+}
+
+/* An entry of the submission queue; make_room() has seen to it. */
 static struct io_uring_sqe *get_sqe(struct page_io_engine *e) must_hold(e->lock)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&e->ring);
 
-	while (!sqe) {
-		int n = io_uring_submit(&e->ring);
-
-		ASSERT(n >= 0 || n == -EAGAIN || n == -EBUSY || n == -EINTR);
-		sqe = io_uring_get_sqe(&e->ring);
-	}
-	e->nr_queued++;
+	ASSERT(sqe != NULL);
 	return sqe;
 }
 
@@ -137,16 +162,6 @@ static unsigned int nr_steps(const struct page_io *io)
 	return io->op == PAGE_IO_WRITE ? 3 : 2;
 }
 
-/* Room for a whole chain: a chain is cut where a submission ends. */
-static void make_room(struct page_io_engine *e, unsigned int nr)
-	must_hold(e->lock)
-{
-	while (io_uring_sq_space_left(&e->ring) < nr) {
-		io_uring_submit(&e->ring);
-		e->nr_queued = 0;
-	}
-}
-
 void page_io_queue(struct page_io_engine *e, struct page_io *io)
 {
 	io->result = 0;
@@ -164,10 +179,7 @@ void page_io_queue(struct page_io_engine *e, struct page_io *io)
 void page_io_kick(struct page_io_engine *e)
 {
 	mutex_lock(&e->lock);
-	if (e->nr_queued > 0) {
-		io_uring_submit(&e->ring);
-		e->nr_queued = 0;
-	}
+	submit_all(e);
 	mutex_unlock(&e->lock);
 }
 
@@ -197,14 +209,18 @@ static bool complete(uint64_t data, int32_t res)
 
 static void completer_main(void *arg)
 {
+	struct __kernel_timespec look_again = { .tv_sec = 1 };
 	struct page_io_engine *e = arg;
 	struct io_uring_cqe *cqe;
 	bool go_on = true;
 
 	while (go_on) {
-		int err = io_uring_wait_cqe(&e->ring, &cqe);
+		int err =
+			io_uring_wait_cqe_timeout(&e->ring, &cqe, &look_again);
 
-		if (err == -EINTR || err == -EAGAIN)
+		if (atomic_load(&e->stalled))
+			page_io_kick(e);
+		if (err == -EINTR || err == -EAGAIN || err == -ETIME)
 			continue;
 		ASSERT(err == 0);
 		uint64_t data = cqe->user_data;
@@ -248,12 +264,13 @@ void page_io_stop(struct page_io_engine *e)
 	struct io_uring_sqe *sqe;
 
 	mutex_lock(&e->lock);
+	make_room(e, 1);
 	sqe = get_sqe(e);
 	io_uring_prep_nop(sqe);
 	/* Behind everything that is in flight. */
 	sqe->flags |= IOSQE_IO_DRAIN;
 	io_uring_sqe_set_data64(sqe, STEP_STOP);
-	io_uring_submit(&e->ring);
+	submit_all(e);
 	mutex_unlock(&e->lock);
 	os_thread_join(&e->completer);
 	io_uring_queue_exit(&e->ring);

@@ -116,7 +116,8 @@ static void shrink_active(struct mm *mm, enum lru_list list, unsigned int nr,
 	list_init(&pages);
 	lru_isolate(mm, list, nr, sc->zone_mask, &pages, &scanned);
 	list_for_each_entry(page, &pages, struct page, lru)
-		if (!page_check_referenced(page)) {
+		if (!page_check_referenced(page) ||
+		    sc->priority < RECLAIM_REFERENCED_BELOW) {
 			page_clear(page, PG_active);
 			down++;
 		}
@@ -135,6 +136,7 @@ static bool inactive_is_low(struct mm *mm, enum lru_list inactive)
 static void shrink_kind(struct mm *mm, enum lru_list inactive,
 			struct scan_control *sc)
 {
+	bool barren = false; /* the inactive list has nothing for us */
 	unsigned long active = inactive + LRU_ACTIVE;
 	unsigned long want = lru_size(&mm->lru, inactive) >> sc->priority;
 	unsigned long want_active =
@@ -145,14 +147,17 @@ static void shrink_kind(struct mm *mm, enum lru_list inactive,
 	while (want > 0 && sc->nr_reclaimed < sc->nr_to_reclaim) {
 		unsigned long scanned = sc->nr_scanned;
 
-		if (want_active > 0 && inactive_is_low(mm, inactive)) {
+		/* Low, or of zones that would not help. */
+		if (want_active > 0 &&
+		    (barren || inactive_is_low(mm, inactive))) {
 			shrink_active(mm, (enum lru_list)active,
 				      RECLAIM_CLUSTER, sc);
 			want_active -= min_of(want_active,
 					      (unsigned long)RECLAIM_CLUSTER);
 		}
 		shrink_inactive(mm, inactive, RECLAIM_CLUSTER, sc);
-		if (sc->nr_scanned == scanned)
+		barren = sc->nr_scanned == scanned;
+		if (barren && want_active == 0)
 			break; /* nothing left to look at */
 		want -= min_of(want, sc->nr_scanned - scanned);
 	}

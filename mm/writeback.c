@@ -60,6 +60,8 @@ static bool put_on_dirty_list(struct address_space *m) must_hold(m->lock)
 		m->on_dirty_list = true;
 		m->dirtied_ns = os_now_ns();
 		m->retry_ns = 0;
+		/* All it has is newer than every sync that has begun. */
+		m->sync_pass = wb->pass;
 		list_add_tail(&wb->dirty, &m->dirty_link);
 		added = true;
 	}
@@ -125,8 +127,9 @@ static bool begin_writeback(struct address_space *m, struct page *page)
 		xa_set_tag(&m->pages, page->index, XA_WRITEBACK);
 		m->nr_dirty--;
 		m->nr_writeback++;
-		vmstat_dec(m->mm, NR_FILE_DIRTY);
+		/* In this order: whoever reads both sees it in one at least. */
 		vmstat_inc(m->mm, NR_WRITEBACK);
+		vmstat_dec(m->mm, NR_FILE_DIRTY);
 		begun = true;
 	}
 	mutex_unlock(&m->lock);
@@ -443,9 +446,12 @@ static bool over_background(struct mm *mm)
 	return vmstat_read(mm, NR_FILE_DIRTY) > background;
 }
 
-/* One that is due and that nobody is at; it is then busy. Or NULL. */
+/*
+ * One that is due and that nobody is at; it is then busy. Or NULL. Says whether
+ * some rest after an error, and whether others could be written.
+ */
 static struct address_space *take_due(struct mm *mm, bool all, uint64_t pass,
-				      bool *resting)
+				      bool *resting, bool *others)
 {
 	struct writeback *wb = &mm->writeback;
 	uint64_t now = os_now_ns();
@@ -457,8 +463,10 @@ static struct address_space *take_due(struct mm *mm, bool all, uint64_t pass,
 	list_for_each_entry(m, &wb->dirty, struct address_space, dirty_link) {
 		bool clean = m->nr_dirty == 0 && m->nr_writeback == 0;
 
-		if (m->wb_busy || m->flush_pass == pass)
+		if (m->wb_busy || m->flush_pass == pass) {
+			*others |= m->wb_busy;
 			continue;
+		}
 		m->flush_pass = pass;
 		if (!clean && m->retry_ns > now) {
 			*resting = true;
@@ -471,6 +479,7 @@ static struct address_space *take_due(struct mm *mm, bool all, uint64_t pass,
 			due = m;
 			break;
 		}
+		*others = true;
 	}
 	mutex_unlock(&wb->lock);
 	return due;
@@ -484,7 +493,8 @@ static struct address_space *take_due(struct mm *mm, bool all, uint64_t pass,
 static void put_back(struct address_space *m, uint64_t started_ns,
 		     uint64_t sync_pass)
 {
-	struct writeback *wb = &m->mm->writeback;
+	struct mm *mm = m->mm;
+	struct writeback *wb = &mm->writeback;
 	bool clean;
 
 	mutex_lock(&m->lock);
@@ -493,19 +503,26 @@ static void put_back(struct address_space *m, uint64_t started_ns,
 	if (clean) {
 		list_del(&m->dirty_link);
 		m->on_dirty_list = false;
+		wb->nr_releasing++;
 	} else {
 		if (started_ns)
 			m->dirtied_ns = started_ns;
+		else
+			m->wb_now = true; /* the rest, at the next pass */
 		list_move_tail(&wb->dirty, &m->dirty_link);
 	}
 	m->wb_busy = false;
 	m->sync_pass = max_of(m->sync_pass, sync_pass);
 	mutex_unlock(&wb->lock);
 	mutex_unlock(&m->lock);
-	if (clean) {
-		m->ops->written(m);
-		m->ops->release(m);
-	}
+	if (!clean)
+		return;
+	m->ops->written(m);
+	m->ops->release(m);
+	mutex_lock(&wb->lock);
+	wb->nr_releasing--;
+	mutex_unlock(&wb->lock);
+	note_progress(mm);
 }
 
 static void update_rate(struct mm *mm, uint64_t *then_ns, unsigned long *then)
@@ -528,12 +545,13 @@ static void update_rate(struct mm *mm, uint64_t *then_ns, unsigned long *then)
 
 static void flusher_pass(struct mm *mm, bool all, uint64_t pass)
 {
-	bool resting = false, again = false;
+	bool resting = false, others = false, again = false;
 	unsigned long begun = 0;
 	struct address_space *m;
 
 	vmstat_inc(mm, FLUSHER_RUN);
-	while ((m = take_due(mm, all || over_background(mm), pass, &resting))) {
+	while ((m = take_due(mm, all || over_background(mm), pass, &resting,
+			     &others))) {
 		struct write_pass p = { .last = UINT64_MAX,
 					.tag = XA_DIRTY,
 					.quota = PASS_PAGES };
@@ -547,8 +565,9 @@ static void flusher_pass(struct mm *mm, bool all, uint64_t pass)
 	if (again)
 		wake_flusher(mm, all);
 	/* All that is dirty rests after an error: waiting would not help. */
-	if (resting && begun == 0 && vmstat_read(mm, NR_WRITEBACK) == 0)
-		atomic_store(&mm->writeback.stuck, true);
+	atomic_store(&mm->writeback.stuck,
+		     resting && !others && begun == 0 &&
+			     vmstat_read(mm, NR_WRITEBACK) == 0);
 }
 
 static void flusher_main(void *arg)
@@ -625,9 +644,10 @@ static bool any_undone(struct mm *mm, const void *group, uint64_t pass)
 {
 	struct writeback *wb = &mm->writeback;
 	struct address_space *m;
-	bool undone = false;
+	bool undone;
 
 	mutex_lock(&wb->lock);
+	undone = wb->nr_releasing > 0; /* its times are being put back */
 	list_for_each_entry(m, &wb->dirty, struct address_space, dirty_link)
 		undone |= (!group || m->group == group) && m->sync_pass < pass;
 	mutex_unlock(&wb->lock);
@@ -702,10 +722,15 @@ static void count_mapping(struct address_space *m, void *arg)
 
 bool writeback_busy(struct mm *mm, const void *group)
 {
+	struct writeback *wb = &mm->writeback;
 	unsigned int nr = 0;
+	bool releasing;
 
 	writeback_for_each(mm, group, count_mapping, &nr);
-	return nr > 0;
+	mutex_lock(&wb->lock);
+	releasing = wb->nr_releasing > 0;
+	mutex_unlock(&wb->lock);
+	return nr > 0 || releasing;
 }
 
 static void add_bytes(struct address_space *m, void *arg)

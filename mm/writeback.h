@@ -22,11 +22,12 @@ struct writeback {
 	struct list_head dirty; /* mappings, oldest first (lock) */
 	struct cond work;	/* something for the flusher */
 	struct os_thread flusher;
-	bool running;	    /* (lock) */
-	bool stop, wanted;  /* (lock) */
-	bool want_all;	    /* not only what is old enough (lock) */
-	uint64_t pass;	    /* of writeback_sync() (lock) */
-	_Atomic bool stuck; /* the last pass wrote nothing, for errors */
+	bool running;		   /* (lock) */
+	bool stop, wanted;	   /* (lock) */
+	bool want_all;		   /* not only what is old enough (lock) */
+	uint64_t pass;		   /* of writeback_sync() (lock) */
+	unsigned int nr_releasing; /* off the list, owner being told (lock) */
+	_Atomic bool stuck;	   /* the last pass wrote nothing, for errors */
 	_Atomic uint64_t pages_per_sec; /* written lately */
 
 	struct mutex progress_lock;

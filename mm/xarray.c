@@ -57,6 +57,8 @@ static struct xa_node *node_new(struct xarray *xa, struct xa_stash *stash,
 		node = kmem_cache_alloc(xa->nodes, GFP_NOWAIT);
 	else if (stash->nr > 0)
 		node = stash->nodes[--stash->nr];
+	else if (stash->gfp)
+		node = kmem_cache_alloc(xa->nodes, stash->gfp);
 	else
 		node = NULL;
 	if (node)

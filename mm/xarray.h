@@ -45,6 +45,7 @@ struct xarray {
 struct xa_stash {
 	struct xa_node *nodes[2 * XA_MAX_LEVEL];
 	unsigned int nr;
+	gfp_t gfp; /* when it is empty: how to get more, at once; 0: do not */
 };
 
 static inline bool xa_is_value(const void *entry)

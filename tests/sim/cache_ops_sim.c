@@ -250,6 +250,7 @@ static int try_write_piece(struct actor *a, struct file *f,
 /* As fs/ would: wait for as long as that may help, then refuse. */
 static int write_piece(struct actor *a, struct file *f, const struct piece *p)
 {
+	struct oom_patience patience = { .tries = 0 };
 	struct mm *mm = a->w->mm;
 	unsigned int failed = 0;
 	int err;
@@ -262,7 +263,7 @@ static int write_piece(struct actor *a, struct file *f, const struct piece *p)
 		failed++;
 		if (err != -ENOMEM)
 			return err;
-		if (oom_judge(mm) == OOM_REFUSE && failed > 2) {
+		if (oom_judge(mm, &patience) == OOM_REFUSE) {
 			seen.refusals++;
 			return -ENOSPC;
 		}

@@ -69,6 +69,14 @@ static const enum zone_type *zonelist_of(gfp_t gfp)
 	return gfp & GFP_MOVABLE ? movable : movable + 1;
 }
 
+/* A zone's reserve is kept from those who could have used a higher one. */
+static enum zone_type highest_of(gfp_t gfp)
+{
+	if (gfp & GFP_DMA)
+		return ZONE_DMA;
+	return gfp & GFP_MOVABLE ? ZONE_MOVABLE : ZONE_NORMAL;
+}
+
 static bool on_list(gfp_t gfp, enum zone_type t)
 {
 	const enum zone_type *list = zonelist_of(gfp);
@@ -81,8 +89,7 @@ static bool on_list(gfp_t gfp, enum zone_type t)
 /* The table in the drawing. */
 static unsigned long left_over(struct zone *z, gfp_t gfp, unsigned long before)
 {
-	bool movable = (gfp & GFP_MOVABLE) && !(gfp & GFP_DMA);
-	enum zone_type highest = movable ? ZONE_MOVABLE : ZONE_NORMAL;
+	enum zone_type highest = highest_of(gfp);
 	enum watermark mark = gfp & GFP_GROWTH ? WMARK_LOW : WMARK_MIN;
 	unsigned long keep = atomic_load(&z->wmark[mark]);
 
@@ -159,7 +166,7 @@ static void readers_go_on_when_growth_is_refused(void **state)
 static int predict(struct mm *mm, gfp_t gfp)
 {
 	const enum zone_type *list = zonelist_of(gfp);
-	enum zone_type highest = gfp & GFP_MOVABLE ? ZONE_MOVABLE : ZONE_NORMAL;
+	enum zone_type highest = highest_of(gfp);
 
 	for (int mark = WMARK_LOW; mark >= WMARK_MIN; mark--) {
 		for (int i = 0; list[i] != NR_ZONES; i++) {

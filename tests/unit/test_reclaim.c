@@ -64,7 +64,7 @@ static int pop_oldest(int active, int *out)
 	return nr;
 }
 
-static void model_age_active(void)
+static void model_age_active(unsigned int priority)
 {
 	int page[CLUSTER], nr = pop_oldest(1, page);
 
@@ -72,7 +72,7 @@ static void model_age_active(void)
 		bool referenced = model[page[n]].referenced;
 
 		model[page[n]].referenced = false;
-		push(referenced, page[n]);
+		push(referenced && priority >= HARD, page[n]);
 	}
 }
 
@@ -101,9 +101,11 @@ static void model_shrink(unsigned int priority, int nr_to_reclaim)
 	int scanned = 1;
 
 	nr_gone = 0;
-	while (want > 0 && scanned > 0 && nr_gone < nr_to_reclaim) {
-		if (want_active > 0 && length[0] < length[1]) {
-			model_age_active();
+	while (want > 0 && nr_gone < nr_to_reclaim &&
+	       (scanned > 0 || want_active > 0)) {
+		if (want_active > 0 &&
+		    (scanned == 0 || length[0] < length[1])) {
+			model_age_active(priority);
 			want_active -= CLUSTER;
 		}
 		scanned = model_scan_inactive(priority);
@@ -483,11 +485,14 @@ static void writes_wait_and_nothing_is_lost(void **state)
 	(void)state;
 	f = fake_create(mm, NR_STREAM);
 	atomic_store(&f->pageout, PAGEOUT_STARTED);
-	for (pgoff_t i = 0; i < NR_STREAM; i++)
+	for (pgoff_t i = 0; i < NR_STREAM; i++) {
+		struct oom_patience patience = { 0 };
+
 		while (fake_write(f, i, i + 1) != 0) {
-			oom_judge(mm);
+			assert_int_equal(oom_judge(mm, &patience), OOM_WAIT);
 			unit_nap();
 		}
+	}
 	assert_int_equal(writeback_sync(mm, f), 0);
 	for (pgoff_t i = 0; i < NR_STREAM; i++)
 		assert_int_equal(atomic_load(&f->disk[i]), i + 1);

@@ -605,21 +605,48 @@ static void writers_pause_between_the_middle_and_the_limit(void **state)
 	fake_destroy(big);
 }
 
+/* What a writer is told that has been told to wait before. */
+static enum oom_verdict judge_again(struct mm *mm)
+{
+	struct oom_patience patience = { 0 };
+
+	oom_judge(mm, &patience);
+	return oom_judge(mm, &patience);
+}
+
 static void a_writer_is_refused_only_if_waiting_is_in_vain(void **state)
 {
 	struct mm *mm = *state;
 
 	set_up(mm);
-	assert_int_equal(oom_judge(mm), OOM_REFUSE);
+	assert_int_equal(judge_again(mm), OOM_REFUSE);
 	write_page(1);
-	assert_int_equal(oom_judge(mm), OOM_WAIT);
+	assert_int_equal(judge_again(mm), OOM_WAIT);
 	atomic_store(&mm->writeback.stuck, true);
-	assert_int_equal(oom_judge(mm), OOM_REFUSE);
+	assert_int_equal(judge_again(mm), OOM_REFUSE);
 	atomic_store(&f->mode, FAKE_QUEUED);
 	mapping_flush(&f->mapping);
-	assert_int_equal(oom_judge(mm), OOM_WAIT);
+	assert_int_equal(judge_again(mm), OOM_WAIT);
 	fake_destroy(f);
 	assert_false(atomic_load(&mm->writeback.stuck));
+}
+
+/* Others free frames, and take them: wait, but not for ever. */
+static void patience_ends(void **state)
+{
+	struct mm *mm = *state;
+	struct oom_patience patience = { 0 };
+	int nr_waits = 0;
+
+	do {
+		struct page *page = page_alloc(mm, GFP_KERNEL, 0);
+
+		assert_non_null(page);
+		page_put(mm, page);
+		assert_true(nr_waits++ < 10000);
+	} while (oom_judge(mm, &patience) == OOM_WAIT);
+	assert_true(nr_waits > 2);
+	assert_int_equal(oom_judge(mm, &patience), OOM_REFUSE);
 }
 
 /* --- the flusher ---------------------------------------------------------- */
@@ -782,6 +809,7 @@ int main(int argc, char **argv)
 		unit_test_mm(limits_are_shares_of_what_can_be_dirty),
 		unit_test_mm(writers_pause_between_the_middle_and_the_limit),
 		unit_test_mm(a_writer_is_refused_only_if_waiting_is_in_vain),
+		unit_test_mm(patience_ends),
 		cmocka_unit_test(flusher_writes_what_is_asked_for),
 		cmocka_unit_test(flusher_writes_what_is_old),
 		cmocka_unit_test(flusher_writes_above_the_background_mark),
