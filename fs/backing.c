@@ -97,6 +97,13 @@ static int open_noatime(struct volume *vol, const struct backing_id *id,
 	return fd == -EPERM ? backing_open(vol, id, flags) : fd;
 }
 
+/* May it still be opened for reading? */
+static bool is_refusal(int err)
+{
+	return err == -EACCES || err == -EPERM || err == -EROFS ||
+	       err == -ETXTBSY;
+}
+
 int backing_open_data(struct volume *vol, const struct backing_id *id,
 		      struct backing_fds *fds)
 {
@@ -104,8 +111,7 @@ int backing_open_data(struct volume *vol, const struct backing_id *id,
 
 	fds->direct = -1;
 	fds->buffered = open_noatime(vol, id, mode | O_NONBLOCK);
-	if (fds->buffered < 0 && mode == O_RDWR && fds->buffered != -ESTALE &&
-	    fds->buffered != -EMFILE && fds->buffered != -ENFILE) {
+	if (mode == O_RDWR && is_refusal(fds->buffered)) {
 		mode = O_RDONLY;
 		fds->buffered = open_noatime(vol, id, mode | O_NONBLOCK);
 	}

@@ -29,7 +29,7 @@ static bool is_self(const struct cred *caller)
 }
 
 /* A umask is a process's; a thread can leave and have its own. */
-static void assume_umask(mode_t mask)
+static bool assume_umask(mode_t mask)
 {
 	static _Thread_local bool has_own;
 
@@ -37,16 +37,19 @@ static void assume_umask(mode_t mask)
 		has_own = true;
 	if (has_own)
 		umask(mask);
+	return has_own;
 }
 
-void cred_assume(const struct cred *caller)
+bool cred_assume(const struct cred *caller)
 {
-	assume_umask(caller->umask);
+	bool masked = assume_umask(caller->umask);
+
 	if (is_self(caller))
-		return;
+		return masked;
 	setfsgid(caller->gid);
 	setfsuid(caller->uid);
 	raise_capabilities();
+	return masked;
 }
 
 void cred_restore(const struct cred *caller)

@@ -18,8 +18,11 @@ struct cred {
 	mode_t umask; /* applied where no default ACL takes its place */
 };
 
-/* Become the caller, as far as this process may. Per thread. */
-void cred_assume(const struct cred *caller);
+/*
+ * Become the caller, as far as this process may. Per thread. Returns false if
+ * the umask could not be assumed: apply it to the mode.
+ */
+bool cred_assume(const struct cred *caller);
 /* Become ourselves again. */
 void cred_restore(const struct cred *caller);
 

@@ -21,6 +21,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+enum { EMFILE_TRIES = 50 };
+
 static void stat_of(const struct statx *x, struct stat *st)
 {
 	*st = (struct stat){
@@ -41,11 +43,17 @@ static void stat_of(const struct statx *x, struct stat *st)
 }
 
 /* A descriptor of the name, and its status (1). */
-static int open_name(int dir_fd, const char *name, struct statx *st)
+static int open_name(struct volume *vol, int dir_fd, const char *name,
+		     struct statx *st)
 {
 	int fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	int err;
 
+	/* Where there are no handles, inodes take up the descriptors. */
+	for (int i = 0; fd < 0 && errno == EMFILE && i < EMFILE_TRIES; i++) {
+		inode_make_room(vol);
+		fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	}
 	if (fd < 0)
 		return -errno;
 	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_SYNC_AS_STAT,
@@ -60,7 +68,7 @@ static int lookup_at(struct volume *vol, int dir_fd, const char *name,
 		     struct dir_entry *entry)
 {
 	struct statx st;
-	int fd = open_name(dir_fd, name, &st);
+	int fd = open_name(vol, dir_fd, name, &st);
 	int err = 0;
 
 	if (fd < 0)
@@ -85,27 +93,30 @@ int dir_lookup(struct inode *dir, const char *name, struct dir_entry *entry)
 	return err;
 }
 
-/* 0 if it was made, 1 if it was there already and may be, -errno. */
-static int make_regular(int dir_fd, const struct dir_make *make)
+static int make_regular(int dir_fd, const struct dir_make *make, mode_t mode)
 {
 	int flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NONBLOCK;
-	int fd =
-		openat(dir_fd, make->name, flags, make->mode & ~(mode_t)S_IFMT);
+	int fd = openat(dir_fd, make->name, flags, mode | dir_extra_mode(mode));
 
+	/*
+	 * Somebody else has made it, after the kernel was told that it is not
+	 * there: the kernel looks again, and checks who may open it.
+	 */
 	if (fd < 0)
-		return errno == EEXIST && !make->exclusive ? 1 : -errno;
+		return errno == EEXIST && !make->exclusive ? -ESTALE : -errno;
 	close(fd);
 	return 0;
 }
 
 static int make_at(int dir_fd, const struct dir_make *make)
 {
+	mode_t mode = make->mode & ~(mode_t)S_IFMT;
 	int r;
 
 	if (S_ISREG(make->mode))
-		return make_regular(dir_fd, make);
+		return make_regular(dir_fd, make, mode);
 	if (S_ISDIR(make->mode))
-		r = mkdirat(dir_fd, make->name, make->mode & ~(mode_t)S_IFMT);
+		r = mkdirat(dir_fd, make->name, mode);
 	else if (S_ISLNK(make->mode))
 		r = symlinkat(make->target, dir_fd, make->name);
 	else
@@ -130,18 +141,16 @@ int dir_make(struct inode *dir, const struct dir_make *make,
 	     struct dir_entry *entry)
 {
 	int dir_fd = inode_path_get(dir);
-	int made, err;
+	struct dir_make masked = *make;
+	int err;
 
 	if (dir_fd < 0)
 		return dir_fd;
-	cred_assume(&make->caller);
-	made = make_at(dir_fd, make);
+	if (!cred_assume(&make->caller))
+		masked.mode &= ~(make->caller.umask & 0777);
+	err = make_at(dir_fd, &masked);
 	cred_restore(&make->caller);
-	if (made < 0)
-		err = made;
-	else if (made > 0)
-		err = lookup_at(dir->vol, dir_fd, make->name, entry);
-	else
+	if (!err)
 		err = lookup_made(dir->vol, dir_fd, make->name,
 				  S_ISDIR(make->mode), entry);
 	inode_path_put(dir, dir_fd);
@@ -191,7 +200,7 @@ static struct inode *victim_of(struct volume *vol, int dir_fd, const char *name,
 			       bool *last)
 {
 	struct statx st;
-	int err, fd = open_name(dir_fd, name, &st);
+	int err, fd = open_name(vol, dir_fd, name, &st);
 
 	if (fd < 0)
 		return NULL;

@@ -11,6 +11,8 @@
 #include "fs/cred.h"
 #include "fs/inode.h"
 
+#include <unistd.h>
+
 /* What a name turned out to be: with a kernel ref and a ref of ours. */
 struct dir_entry {
 	struct inode *inode;
@@ -28,6 +30,14 @@ struct dir_make {
 	bool exclusive;	    /* S_IFREG: -EEXIST if it is there */
 	struct cred caller;
 };
+/*
+ * A new file is opened once more, for writing. Who is not root needs these bits
+ * for that; they are to be taken away when it is open.
+ */
+static inline mode_t dir_extra_mode(mode_t mode)
+{
+	return geteuid() == 0 ? 0 : 0600 & ~mode;
+}
 int dir_make(struct inode *dir, const struct dir_make *make,
 	     struct dir_entry *entry);
 

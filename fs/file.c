@@ -34,20 +34,32 @@ static struct inode *inode_of(struct address_space *m)
 
 /* --- descriptors, and who uses them -------------------------------------- */
 
-/* Has the backing file been changed by others since we closed it? */
-static void check_unchanged(struct inode *inode, const struct stat *st)
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/*
+ * First open after a while. What others have changed since we closed the file
+ * is not what we have in memory (close-to-open). Nobody has it open: waiting
+ * for reads in flight is safe.
+ */
+static void refresh(struct inode *inode, const struct stat *st)
 	must_hold(inode->attr_lock)
 {
-	bool same = inode->seen_mtime.tv_sec == st->st_mtim.tv_sec &&
-		    inode->seen_mtime.tv_nsec == st->st_mtim.tv_nsec &&
+	bool same = same_time(&inode->seen_mtime, &st->st_mtim) &&
+		    same_time(&inode->seen_ctime, &st->st_ctim) &&
 		    inode->seen_size == (uint64_t)st->st_size;
 
-	if (same || !address_space_is_clean(&inode->mapping))
+	if (!address_space_is_clean(&inode->mapping))
 		return;
-	page_cache_invalidate(&inode->mapping, 0, UINT64_MAX);
-	inode->ctime_known = false;
+	if (!same) {
+		page_cache_truncate(&inode->mapping, 0);
+		inode->ctime_known = false;
+	}
 	atomic_store(&inode->size, (uint64_t)st->st_size);
 	atomic_store(&inode->backing_size, (uint64_t)st->st_size);
+	inode->maybe_sparse = st->st_blocks * 512ll < st->st_size;
 }
 
 /* One more user of the descriptors; the first opens them. */
@@ -59,10 +71,8 @@ static int users_get(struct inode *inode)
 	mutex_lock(&inode->attr_lock);
 	if (inode->users == 0) {
 		err = backing_open_data(inode->vol, &inode->id, &inode->fds);
-		if (!err && fstat(inode->fds.buffered, &st) == 0) {
-			check_unchanged(inode, &st);
-			inode->maybe_sparse = st.st_blocks * 512ll < st.st_size;
-		}
+		if (!err && fstat(inode->fds.buffered, &st) == 0)
+			refresh(inode, &st);
 	}
 	if (!err)
 		inode->users++;
@@ -93,10 +103,8 @@ static void file_hold(struct address_space *m)
 
 	/* Whoever makes a page dirty has the file open. */
 	inode_ref(inode);
-	mutex_lock(&inode->attr_lock);
 	ASSERT(inode->users > 0);
-	inode->users++;
-	mutex_unlock(&inode->attr_lock);
+	inode->users++; /* not from 0: needs no lock */
 }
 
 static void file_put(struct address_space *m)
@@ -107,6 +115,25 @@ static void file_put(struct address_space *m)
 	inode_put(inode);
 }
 
+/* It could not be opened for writing when the first came; perhaps it can now. */
+static void become_writable(struct inode *inode)
+{
+	struct backing_fds *have = &inode->fds, now;
+
+	mutex_lock(&inode->attr_lock);
+	if (!have->writable && !inode->vol->read_only &&
+	    backing_open_data(inode->vol, &inode->id, &now) == 0) {
+		/* Over the old numbers, which others are using. */
+		if (now.writable && (now.direct < 0) == (have->direct < 0) &&
+		    dup3(now.buffered, have->buffered, O_CLOEXEC) >= 0 &&
+		    (now.direct < 0 ||
+		     dup3(now.direct, have->direct, O_CLOEXEC) >= 0))
+			have->writable = true;
+		backing_close_data(inode->vol, &now);
+	}
+	mutex_unlock(&inode->attr_lock);
+}
+
 struct open_file *file_open(struct inode *inode, int flags, int *err)
 {
 	struct open_file *file;
@@ -114,6 +141,8 @@ struct open_file *file_open(struct inode *inode, int flags, int *err)
 	*err = users_get(inode);
 	if (*err)
 		return NULL;
+	if ((flags & O_ACCMODE) != O_RDONLY)
+		become_writable(inode);
 	if ((flags & O_ACCMODE) != O_RDONLY && !inode->fds.writable) {
 		*err = inode->vol->read_only ? -EROFS : -EACCES;
 		goto out_users;
@@ -136,22 +165,27 @@ out_users:
 	return NULL;
 }
 
-/*
- * Nobody but the caller's "users" can reach it any more: what is dirty need
- * not be written.
- */
-static void drop_if_unlinked(struct inode *inode, unsigned int users)
+/* Can nobody but the caller's "users", and the flusher, reach it? */
+static bool is_last(struct inode *inode, unsigned int users)
 {
 	bool last;
 
 	mutex_lock(&inode->attr_lock);
-	users += inode->mapping.on_dirty_list;
+	users += atomic_load(&inode->mapping.on_dirty_list);
 	last = inode->unlinked && inode->users <= users;
 	mutex_unlock(&inode->attr_lock);
-	if (!last)
+	return last;
+}
+
+/* Then what is dirty need not be written. */
+static void drop_if_unlinked(struct inode *inode, unsigned int users)
+{
+	if (!is_last(inode, users))
 		return;
 	rwlock_lock(&inode->io_lock);
-	page_cache_truncate(&inode->mapping, 0);
+	/* Again, now that nobody is between marking a page and holding us. */
+	if (is_last(inode, users))
+		page_cache_truncate(&inode->mapping, 0);
 	rwlock_unlock(&inode->io_lock);
 }
 
@@ -183,40 +217,63 @@ static void touch(struct inode *inode)
 {
 	struct timespec now = os_realtime();
 
-	mutex_lock(&inode->attr_lock);
+	mutex_lock(&inode->time_lock);
 	inode->mtime = inode->ours_ctime = now;
 	inode->times_dirty = true;
-	mutex_unlock(&inode->attr_lock);
+	mutex_unlock(&inode->time_lock);
 }
 
-void file_set_mtime(struct inode *inode, const struct timespec *mtime)
+int file_set_times(struct inode *inode, int fd, const struct timespec times[2])
 {
+	int err = 0;
+
+	/* Not between the two halves of restore_times(). */
 	mutex_lock(&inode->attr_lock);
-	inode->ctime_known = false;
-	inode->mtime = *mtime;
-	inode->ours_ctime = os_realtime();
-	/* Writeback in flight would set the time of its own. */
-	inode->times_dirty = !address_space_is_clean(&inode->mapping);
+	if (utimensat(fd, "", times, AT_EMPTY_PATH) < 0)
+		err = -errno;
+	mutex_lock(&inode->time_lock);
+	if (!err && times[1].tv_nsec != UTIME_OMIT) {
+		inode->ctime_known = false;
+		inode->mtime = times[1];
+		inode->ours_ctime = os_realtime();
+		/* Writeback in flight would set the time of its own. */
+		inode->times_dirty = !address_space_is_clean(&inode->mapping);
+	}
+	mutex_unlock(&inode->time_lock);
 	mutex_unlock(&inode->attr_lock);
+	return err;
+}
+
+/* The time to put back, if there is one; it is not dirty then. */
+static bool take_mtime(struct inode *inode, struct timespec *mtime)
+{
+	bool dirty;
+
+	mutex_lock(&inode->time_lock);
+	dirty = inode->times_dirty && inode->fds.writable;
+	*mtime = inode->mtime;
+	if (dirty)
+		inode->times_dirty = false;
+	mutex_unlock(&inode->time_lock);
+	return dirty;
 }
 
 /* Writing back has set the time of now: put the time of the write(2) back. */
 static void restore_times(struct inode *inode)
 {
+	struct timespec ts[2] = { { .tv_nsec = UTIME_OMIT } };
 	struct stat st;
 
 	mutex_lock(&inode->attr_lock);
-	if (inode->times_dirty && inode->users > 0 && inode->fds.writable) {
-		struct timespec ts[2] = { { .tv_nsec = UTIME_OMIT },
-					  inode->mtime };
-
+	if (inode->users > 0 && take_mtime(inode, &ts[1])) {
 		futimens(inode->fds.buffered, ts);
-		if (fstat(inode->fds.buffered, &st) == 0) {
-			inode->backing_ctime = st.st_ctim;
-			inode->ctime_known = true;
-		}
+		fstat(inode->fds.buffered, &st);
+		mutex_lock(&inode->time_lock);
+		inode->backing_ctime = st.st_ctim;
+		inode->ctime_known = true;
 		/* More writeback to come will set it again. */
-		inode->times_dirty = !address_space_is_clean(&inode->mapping);
+		inode->times_dirty |= !address_space_is_clean(&inode->mapping);
+		mutex_unlock(&inode->time_lock);
 	}
 	mutex_unlock(&inode->attr_lock);
 }
@@ -523,20 +580,30 @@ static bool collect(struct request *rq, pgoff_t first, unsigned int nr)
 	return rq->nr_pages == nr;
 }
 
+/*
+ * Mark what was read as used; reading on inside a page is no further use of
+ * it. A marker met on the way starts the next window.
+ */
 static void note_read(struct request *rq, pgoff_t first)
 {
 	struct mm *mm = rq->vol->mm;
+	pgoff_t next;
 
+	mutex_lock(&rq->file->lock);
+	next = rq->file->ra.next;
+	readahead_note(&rq->file->ra, first, rq->nr_pages);
+	mutex_unlock(&rq->file->lock);
 	for (unsigned int i = 0; i < rq->nr_pages; i++) {
-		page_mark_accessed(mm, rq->pages[i]);
+		bool again =
+			i == 0 && first + 1 == next && (rq->offset & PAGE_MASK);
+
+		if (!again)
+			page_mark_accessed(mm, rq->pages[i]);
 		if (page_test(rq->pages[i], PG_readahead) &&
 		    page_test_and_clear(rq->pages[i], PG_readahead))
 			read_ahead(rq, RA_MARKER, first + i, rq->nr_pages,
 				   GFP_NOWAIT);
 	}
-	mutex_lock(&rq->file->lock);
-	readahead_note(&rq->file->ra, first, rq->nr_pages);
-	mutex_unlock(&rq->file->lock);
 }
 
 bool file_read_hit(struct request *rq)
@@ -741,12 +808,12 @@ static bool needs_block(struct inode *inode, const struct page *page)
 
 static void grow_size(struct inode *inode, uint64_t start, uint64_t end)
 {
-	mutex_lock(&inode->attr_lock);
+	mutex_lock(&inode->time_lock);
 	if (start > atomic_load(&inode->size))
 		inode->maybe_sparse = true;
 	if (end > atomic_load(&inode->size))
 		atomic_store(&inode->size, end);
-	mutex_unlock(&inode->attr_lock);
+	mutex_unlock(&inode->time_lock);
 }
 
 /* A new page that was not filled goes again, so that nobody finds it (3). */
@@ -797,7 +864,11 @@ static int write_page(struct request *rq, gfp_t gfp)
 	touch(inode); /* while it cannot be written back */
 	rq->done += len;
 	page_unlock(&mm->page_waits, page);
-	page_mark_accessed(mm, page);
+	/* Writing on inside a page is no further use of it. */
+	if (from == 0 ||
+	    atomic_load(&rq->file->last_written) != at >> PAGE_SHIFT)
+		page_mark_accessed(mm, page);
+	atomic_store(&rq->file->last_written, at >> PAGE_SHIFT);
 	page_put(mm, page);
 	return 0;
 
@@ -858,8 +929,8 @@ void file_write_finish(struct request *rq)
 {
 	/* At the limit a pause is followed by another. */
 	if (dirty_limit_reached(rq->vol->mm))
-		request_park(&rq->vol->fs->requests, rq, BALANCE_PAUSE_MAX / 10,
-			     file_write_finish);
+		request_repark(&rq->vol->fs->requests, rq,
+			       BALANCE_PAUSE_MAX / 10);
 	else
 		rq->finish(rq, 0);
 }
@@ -874,13 +945,15 @@ void file_write_slow(struct request *rq)
 {
 	struct request_engine *e = &rq->vol->fs->requests;
 	uint64_t pause;
-	int err;
+	int err = limit_size(rq);
 
-	rwlock_lock_shared(&rq->inode->io_lock);
-	err = write_pages(rq, GFP_KERNEL | GFP_GROWTH);
-	rwlock_unlock_shared(&rq->inode->io_lock);
+	if (!err) {
+		rwlock_lock_shared(&rq->inode->io_lock);
+		err = write_pages(rq, GFP_KERNEL | GFP_GROWTH);
+		rwlock_unlock_shared(&rq->inode->io_lock);
+	}
 	if (err == -ENOMEM) {
-		if (oom_judge(rq->vol->mm) == OOM_WAIT) {
+		if (oom_judge(rq->vol->mm, &rq->oom) == OOM_WAIT) {
 			request_park(e, rq, BALANCE_PAUSE_MAX / 10,
 				     write_again);
 			return;
@@ -1010,6 +1083,7 @@ int file_truncate(struct inode *inode, uint64_t size)
 
 int file_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t len)
 {
+	bool allocates = !(mode & FALLOC_FL_PUNCH_HOLE);
 	struct address_space *m = &inode->mapping;
 	struct stat st;
 	int err;
@@ -1035,7 +1109,7 @@ int file_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t len)
 				     (uint64_t)st.st_size);
 			atomic_store(&inode->size, (uint64_t)st.st_size);
 			inode->maybe_sparse |=
-				st.st_blocks * 512ll < st.st_size;
+				!allocates || st.st_blocks * 512ll < st.st_size;
 			mutex_unlock(&inode->attr_lock);
 		}
 		touch(inode);

@@ -14,6 +14,7 @@ struct open_file {
 	struct inode *inode;
 	struct mutex lock; /* of the window */
 	struct readahead ra;
+	_Atomic pgoff_t last_written; /* page of the last write */
 	uint32_t wb_err_since; /* errors up to here were reported (lock) */
 };
 
@@ -76,7 +77,10 @@ void file_set_unlinked(struct inode *inode);
 /* Write back what is dirty and wait. 0 or -errno. */
 int file_write_back(struct inode *inode);
 
-/* utimens(2) has set these: writeback must not undo it. */
-void file_set_mtime(struct inode *inode, const struct timespec *mtime);
+/*
+ * utimens(2) of atime and mtime, on a descriptor of the file: writeback will
+ * not undo it. 0 or -errno.
+ */
+int file_set_times(struct inode *inode, int fd, const struct timespec times[2]);
 
 #endif

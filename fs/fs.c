@@ -66,7 +66,7 @@ int fs_init(struct fs *fs, size_t mem, size_t buffer_bytes)
 				      sizeof(struct dir_stream), false);
 	if (!err)
 		err = request_engine_start(&fs->requests, fs->mm, NR_REQUESTS,
-					   NR_REQUESTS / 8);
+					   NR_REQUESTS / 2);
 	return err;
 }
 

@@ -26,7 +26,7 @@ struct notifier {
 	struct mutex lock;
 	struct cond wanted_cond;
 	unsigned long wanted; /* inodes to ask back (lock) */
-	bool stop;	      /* (lock) */
+	bool called, stop;    /* (lock) */
 	bool refused;	      /* this kernel does not know it */
 	struct os_thread thread;
 	uint64_t nodeids[PRUNE_BATCH];
@@ -89,12 +89,14 @@ static void notifier_main(void *arg)
 	while (!n->stop) {
 		unsigned long wanted = n->wanted;
 
-		if (wanted == 0) {
+		if (!n->called) {
 			cond_wait(&n->wanted_cond, &n->lock);
 			continue;
 		}
 		n->wanted = 0;
+		n->called = false;
 		mutex_unlock(&n->lock);
+		inode_bury(n->session->vol);
 		prune(n, wanted);
 		os_sleep_ns(PRUNE_PAUSE_NS);
 		mutex_lock(&n->lock);
@@ -112,6 +114,7 @@ static void want(struct volume *vol, unsigned long nr)
 		return;
 	mutex_lock(&n->lock);
 	n->wanted = max_of(n->wanted, nr);
+	n->called = true;
 	cond_signal(&n->wanted_cond);
 	mutex_unlock(&n->lock);
 }

@@ -298,7 +298,7 @@ static void defer_make(fuse_req_t req, fuse_ino_t parent,
 	args_of(rq)->mode = make->mode;
 	args_of(rq)->rdev = make->rdev;
 	args_of(rq)->new_name = make->target;
-	queue(rq, REQUEST_GROW, run_make);
+	queue(rq, REQUEST_NAME, run_make);
 }
 
 static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name,
@@ -388,7 +388,7 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 	args_of(rq)->new_name = new_name;
 	args_of(rq)->flags = (int)flags;
 	args_of(rq)->other = other_inode(req, new_parent);
-	queue(rq, REQUEST_SERVE, run_rename);
+	queue(rq, REQUEST_SYNC, run_rename);
 }
 
 static void run_link(struct request *rq)
@@ -414,7 +414,7 @@ static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent,
 	rq = defer(req, ino);
 	args_of(rq)->name = new_name;
 	args_of(rq)->other = other_inode(req, new_parent);
-	queue(rq, REQUEST_GROW, run_link);
+	queue(rq, REQUEST_NAME, run_link);
 }
 
 static void run_readlink(struct request *rq)
@@ -488,11 +488,7 @@ static int set_times(struct inode *inode, int fd, const struct args *a)
 		ts[1] = os_realtime();
 	else if (a->valid & FUSE_SET_ATTR_MTIME)
 		ts[1] = a->attr.st_mtim;
-	if (utimensat(fd, "", ts, AT_EMPTY_PATH) < 0)
-		return -errno;
-	if (S_ISREG(inode->type) && ts[1].tv_nsec != UTIME_OMIT)
-		file_set_mtime(inode, &ts[1]);
-	return 0;
+	return file_set_times(inode, fd, ts);
 }
 
 /* Who writes or cuts a file without the right to keep them: bits off. */
@@ -567,7 +563,9 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
 	rq = defer(req, ino);
 	args_of(rq)->attr = *attr;
 	args_of(rq)->valid = valid;
-	queue(rq, REQUEST_SERVE, run_setattr);
+	/* A cut waits for writeback. */
+	queue(rq, valid & FUSE_SET_ATTR_SIZE ? REQUEST_SYNC : REQUEST_SERVE,
+	      run_setattr);
 }
 
 /* --- open files ------------------------------------------------------------ */
@@ -647,7 +645,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	rq = defer(req, ino);
 	args_of(rq)->flags = fi->flags;
 	args_of(rq)->valid = fi->kill_suidgid;
-	queue(rq, REQUEST_SERVE, run_open);
+	queue(rq, fi->flags & O_TRUNC ? REQUEST_SYNC : REQUEST_SERVE, run_open);
 }
 
 static void run_create(struct request *rq)
@@ -679,6 +677,11 @@ static void run_create(struct request *rq)
 		end_err(rq, err);
 		return;
 	}
+	if (dir_extra_mode(a->mode)) {
+		entry.attr.st_mode &= ~dir_extra_mode(a->mode);
+		fchmod(entry.inode->fds.buffered,
+		       entry.attr.st_mode & ~(mode_t)S_IFMT);
+	}
 	fill_entry(&entry, &e);
 	fill_file_info(&fi, file, a->flags);
 	if (fuse_reply_create(rq->token, &e, &fi) < 0) {
@@ -699,7 +702,7 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name,
 	args_of(rq)->name = name;
 	args_of(rq)->mode = mode;
 	args_of(rq)->flags = fi->flags;
-	queue(rq, REQUEST_GROW, run_create);
+	queue(rq, REQUEST_NAME, run_create);
 }
 
 static void run_release(struct request *rq)
@@ -821,10 +824,12 @@ static void run_sync_write(struct request *rq)
 
 static void finish_sync_write(struct request *rq, int err)
 {
-	if (err)
+	if (err) {
 		end_err(rq, err);
-	else
-		queue(rq, REQUEST_SYNC, run_sync_write);
+		return;
+	}
+	session_drop_buffer(rq); /* all of it was taken */
+	queue(rq, REQUEST_SYNC, run_sync_write);
 }
 
 static void finish_write(struct request *rq, int err)

@@ -57,6 +57,7 @@ struct request *session_defer(struct session *s, void *req, struct inode *inode)
 	rq->nr_pages = rq->nr_begun = 0;
 	rq->done = 0;
 	rq->data = NULL;
+	rq->oom = (struct oom_patience){ .tries = 0 };
 	if (inode)
 		inode_ref(inode);
 	return rq;
@@ -66,6 +67,15 @@ void session_return_buffer(struct request *rq)
 {
 	ASSERT(!current_buffer);
 	current_buffer = rq->buffer;
+	rq->buffer = NULL;
+}
+
+void session_drop_buffer(struct request *rq)
+{
+	struct session *s = rq->vol->session;
+
+	if (rq->buffer)
+		fuse_buffer_put(s->buffers, rq->buffer);
 	rq->buffer = NULL;
 }
 
@@ -83,8 +93,7 @@ void session_end(struct request *rq)
 {
 	struct session *s = rq->vol->session;
 
-	if (rq->buffer)
-		fuse_buffer_put(s->buffers, rq->buffer);
+	session_drop_buffer(rq);
 	if (rq->inode)
 		inode_put(rq->inode);
 	request_put(&rq->fs->requests, rq);

@@ -56,6 +56,8 @@ struct request *session_defer(struct session *s, void *req,
 			      struct inode *inode);
 /* Its arguments are copied: the receiver can have its buffer back. */
 void session_return_buffer(struct request *rq);
+/* It needs its buffer no longer. */
+void session_drop_buffer(struct request *rq);
 /* The memory of its buffer, of which "size" bytes will be used. */
 char *session_buffer(struct request *rq, size_t size);
 /* It was answered. */

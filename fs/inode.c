@@ -24,7 +24,7 @@
 
 /* How long a lookup waits for the kernel to give inodes back. */
 enum { PRUNE_TRIES = 50 };
-#define PRUNE_WAIT_NS (100 * NSEC_PER_MSEC)
+#define PRUNE_WAIT_NS (20 * NSEC_PER_MSEC)
 
 static struct list_head *bucket_of(struct inode_table *t,
 				   const struct backing_id *id)
@@ -45,6 +45,7 @@ int inode_table_init(struct volume *vol)
 	mutex_init(&t->lock);
 	list_init(&t->idle);
 	list_init(&t->held);
+	list_init(&t->graves);
 	err = kmem_cache_init(vol->mm, &t->cache, "plimsoll_inode_cache",
 			      sizeof(struct inode), true);
 	if (err)
@@ -96,6 +97,14 @@ static void join(struct inode_table *t, struct inode *inode, bool lookup)
 	list_move_tail(&t->held, &inode->lru_link);
 }
 
+void inode_make_room(struct volume *vol)
+{
+	inode_evict_idle(vol, 64);
+	if (vol->prune)
+		vol->prune(vol, 256);
+	os_sleep_ns(PRUNE_WAIT_NS);
+}
+
 /* Memory for one, after asking the kernel for old ones if need be. */
 static struct inode *alloc(struct volume *vol)
 {
@@ -103,10 +112,7 @@ static struct inode *alloc(struct volume *vol)
 	struct inode *inode = kmem_cache_zalloc(c, GFP_KERNEL);
 
 	for (int i = 0; !inode && i < PRUNE_TRIES; i++) {
-		inode_evict_idle(vol, 64);
-		if (vol->prune)
-			vol->prune(vol, 256);
-		os_sleep_ns(PRUNE_WAIT_NS);
+		inode_make_room(vol);
 		inode = kmem_cache_zalloc(c, GFP_KERNEL);
 	}
 	return inode;
@@ -125,6 +131,7 @@ static struct inode *create(struct volume *vol, const struct backing_id *id,
 	inode->fds = (struct backing_fds){ .direct = -1, .buffered = -1 };
 	rwlock_init(&inode->io_lock);
 	mutex_init(&inode->attr_lock);
+	mutex_init(&inode->time_lock);
 	atomic_store(&inode->size, st->stx_size);
 	atomic_store(&inode->backing_size, st->stx_size);
 	address_space_init(&inode->mapping, vol->mm, &file_aops, vol);
@@ -241,17 +248,44 @@ void inode_put(struct inode *inode)
 void inode_forget(struct inode *inode, uint64_t n)
 {
 	struct inode_table *t = &inode->vol->inodes;
-	bool gone = false;
+	struct volume *vol = inode->vol;
+	bool gone = false, later = false;
 
-	vmstat_inc(inode->vol->mm, INODE_FORGOTTEN);
+	vmstat_inc(vol->mm, INODE_FORGOTTEN);
 	mutex_lock(&t->lock);
 	ASSERT(inode->nlookup >= n);
 	inode->nlookup -= n;
 	if (inode->nlookup == 0 && atomic_load(&inode->refs) == 0)
 		retire(t, inode, &gone);
+	/* What may take time is not for the thread that receives. */
+	if (gone && (inode->id.path_fd >= 0 ||
+		     !address_space_is_empty(&inode->mapping))) {
+		list_add(&t->graves, &inode->lru_link);
+		gone = false;
+		later = true;
+	}
 	mutex_unlock(&t->lock);
 	if (gone)
 		finish(inode);
+	if (later && vol->prune)
+		vol->prune(vol, 0); /* it calls inode_bury() */
+}
+
+void inode_bury(struct volume *vol)
+{
+	struct inode_table *t = &vol->inodes;
+
+	mutex_lock(&t->lock);
+	while (!list_empty(&t->graves)) {
+		struct inode *inode =
+			list_first_entry(&t->graves, struct inode, lru_link);
+
+		list_del(&inode->lru_link);
+		mutex_unlock(&t->lock);
+		finish(inode);
+		mutex_lock(&t->lock);
+	}
+	mutex_unlock(&t->lock);
 }
 
 unsigned int inode_oldest_held(struct volume *vol, uint64_t *nodeids,
@@ -313,6 +347,7 @@ void inode_drop_all(struct volume *vol)
 	struct inode_table *t = &vol->inodes;
 	struct inode *inode;
 
+	inode_bury(vol);
 	mutex_lock(&t->lock);
 	while ((inode = first_of(t))) {
 		list_del(&inode->hash_link);
@@ -359,6 +394,7 @@ static void merge_file_state(struct inode *inode, struct stat *st)
 	uint64_t pages = m->nr_dirty + m->nr_writeback;
 
 	mutex_lock(&inode->attr_lock);
+	mutex_lock(&inode->time_lock);
 	/* Others may have changed it; but the status may be an old one. */
 	if (inode->users == 0 && !is_before(&st->st_ctim, &inode->seen_ctime)) {
 		atomic_store(&inode->size, (uint64_t)st->st_size);
@@ -378,6 +414,7 @@ static void merge_file_state(struct inode *inode, struct stat *st)
 			  sizeof(st->st_ctim)) == 0) {
 		st->st_ctim = inode->ours_ctime;
 	}
+	mutex_unlock(&inode->time_lock);
 	mutex_unlock(&inode->attr_lock);
 }
 

@@ -22,8 +22,8 @@
 struct volume;
 
 /*
- * (C) constant, (T) guarded by inode_table.lock, (A) by attr_lock, (I) changed
- * with io_lock held alone, or with it shared and attr_lock.
+ * (C) constant, (T) guarded by inode_table.lock, (A) by attr_lock, (S) by
+ * time_lock, (I) changed with io_lock held alone, or shared and time_lock.
  */
 struct inode {
 	struct volume *vol;	    /* (C) */
@@ -43,16 +43,17 @@ struct inode {
 	_Atomic uint64_t backing_size; /* what the backing file has (A) */
 	bool maybe_sparse;	       /* may have holes below that (A) */
 	bool unlinked;		       /* no name is left (A) */
-	bool times_dirty;      /* mtime here is newer than the backing's (A) */
-	bool ctime_known;      /* ours_ctime stands for backing_ctime (A) */
+	bool times_dirty;      /* mtime here is newer than the backing's (S) */
+	bool ctime_known;      /* ours_ctime stands for backing_ctime (S) */
 	struct timespec mtime; /* of the last write(2) (A) */
 	struct timespec ours_ctime;    /* what we told (A) */
 	struct timespec backing_ctime; /* ... while the backing said this (A) */
 	struct timespec seen_mtime;    /* of the backing when last closed (A) */
 	struct timespec seen_ctime;    /* likewise (A) */
 	uint64_t seen_size;	       /* likewise; for close-to-open (A) */
-	unsigned int users;	       /* of the descriptors (A) */
-	struct backing_fds fds;	       /* constant while users > 0 (A) */
+	struct mutex time_lock; /* size and times; never held for the disk */
+	_Atomic unsigned int users; /* of the descriptors (A) */
+	struct backing_fds fds;	    /* constant while users > 0 (A) */
 	struct address_space mapping;
 };
 
@@ -61,10 +62,11 @@ struct inode {
 struct inode_table {
 	struct mutex lock;
 	struct kmem_cache cache;
-	struct page *hash_page; /* where hash is */
-	struct list_head *hash; /* by backing_id (lock) */
-	struct list_head idle;	/* without refs of either kind (lock) */
-	struct list_head held;	/* known to the kernel, oldest first (lock) */
+	struct page *hash_page;	 /* where hash is */
+	struct list_head *hash;	 /* by backing_id (lock) */
+	struct list_head idle;	 /* without refs of either kind (lock) */
+	struct list_head held;	 /* known to the kernel, oldest first (lock) */
+	struct list_head graves; /* to be destroyed (lock) */
 	/* Inodes; of them idle. Changed with the lock, read at any time. */
 	_Atomic unsigned long nr, nr_idle;
 };
@@ -88,6 +90,15 @@ void inode_put(struct inode *inode);
 
 /* The kernel gives n of its refs back. */
 void inode_forget(struct inode *inode, uint64_t n);
+
+/* Destroy what inode_forget() left to a thread that may block. */
+void inode_bury(struct volume *vol);
+
+/*
+ * Memory or descriptors have run out: drop idle inodes, ask the kernel for
+ * others, and sleep for a moment.
+ */
+void inode_make_room(struct volume *vol);
 
 /*
  * Up to max inodes that only the kernel holds, the oldest first, moved behind

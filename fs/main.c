@@ -38,7 +38,8 @@ struct mount {
 	bool open, started;
 	struct process *process;
 	struct os_thread ender; /* unmounts, and waits for the disk */
-	bool ending;		/* that thread was started */
+	bool ending;		/* begun */
+	bool threaded;		/* on that thread */
 	_Atomic bool ended;	/* and is done */
 };
 
@@ -51,20 +52,23 @@ struct process {
 	_Atomic bool lost; /* something was not written back */
 };
 
+/* All of them are looked at before the first is locked. */
 static bool open_sources(struct process *p)
 {
 	const struct options *o = &p->options;
 
-	for (p->nr = 0; p->nr < o->nr_pairs; p->nr++) {
-		struct source *s = &p->mounts[p->nr].source;
+	for (unsigned int n = 0; n < o->nr_pairs; n++) {
+		struct source *s = &p->mounts[n].source;
 
-		if (!source_open(s, o->sources[p->nr], o->mountpoints[p->nr],
-				 o->read_only))
+		if (!source_resolve(s, o->sources[n], o->mountpoints[n]))
 			return false;
-		for (unsigned int i = 0; i < p->nr; i++)
+		for (unsigned int i = 0; i < n; i++)
 			if (source_conflicts(s, &p->mounts[i].source))
 				return false;
 	}
+	for (p->nr = 0; p->nr < o->nr_pairs; p->nr++)
+		if (!source_open(&p->mounts[p->nr].source, o->read_only))
+			return false;
 	return true;
 }
 
@@ -86,7 +90,7 @@ static void set_limits(void)
 	mallopt(M_TRIM_THRESHOLD, 256 << 10);
 }
 
-static void say_mounted(const struct process *p, const struct mount *m)
+static void say_mounted(const struct mount *m)
 {
 	const struct volume *vol = &m->volume;
 
@@ -96,7 +100,6 @@ static void say_mounted(const struct process *p, const struct mount *m)
 		 vol->has_handles ? "handle" : "descriptor",
 		 vol->has_direct ? "O_DIRECT"
 				 : "buffered I/O with pages dropped behind");
-	(void)p;
 }
 
 static int start_mount(struct process *p, struct mount *m)
@@ -141,8 +144,6 @@ static bool start_all(struct process *p)
 			 strerror(-err));
 		return false;
 	}
-	log_line("mem %zu MiB, outside it at most %zu MiB",
-		 p->options.mem >> 20, fs->overhead >> 20);
 	for (unsigned int i = 0; i < p->nr; i++) {
 		struct mount *m = &p->mounts[i];
 
@@ -155,8 +156,11 @@ static bool start_all(struct process *p)
 						      : strerror(-err));
 			return false;
 		}
-		say_mounted(p, m);
 	}
+	log_line("mem %zu MiB, outside it at most %zu MiB",
+		 p->options.mem >> 20, fs->overhead >> 20);
+	for (unsigned int i = 0; i < p->nr; i++)
+		say_mounted(&p->mounts[i]);
 	return true;
 }
 
@@ -210,9 +214,9 @@ static void begin_end(struct mount *m)
 {
 	if (m->ending)
 		return;
-	m->ending = true;
+	m->ending = m->threaded = true;
 	if (os_thread_start(&m->ender, "unmount", ender_main, m) != 0) {
-		m->ending = false; /* without a thread, then */
+		m->threaded = false; /* without one, then */
 		end_mount(m->process, m);
 		atomic_store(&m->ended, true);
 	}
@@ -246,7 +250,7 @@ static void serve(struct process *p, const sigset_t *signals)
 	for (unsigned int i = 0; i < p->nr; i++)
 		begin_end(&p->mounts[i]);
 	for (unsigned int i = 0; i < p->nr; i++)
-		if (p->mounts[i].ending)
+		if (p->mounts[i].threaded)
 			os_thread_join(&p->mounts[i].ender);
 }
 

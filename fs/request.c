@@ -1,5 +1,5 @@
 /*
- * request.c - three queues, their workers, and a place to wait without one.
+ * request.c - queues, their workers, and a place to wait without one.
  *
  *   (1) A worker of class SERVE takes nothing else, so a reader waits at most
  *       for readers.
@@ -56,6 +56,11 @@ static void grow_main(void *arg)
 	work(arg, REQUEST_GROW);
 }
 
+static void name_main(void *arg)
+{
+	work(arg, REQUEST_NAME);
+}
+
 static void sync_main(void *arg)
 {
 	work(arg, REQUEST_SYNC);
@@ -108,6 +113,7 @@ static const struct {
 } workers[NR_REQUEST_CLASSES] = {
 	[REQUEST_SERVE] = { "serve", serve_main, 4 },
 	[REQUEST_GROW] = { "grow", grow_main, 4 },
+	[REQUEST_NAME] = { "name", name_main, 4 },
 	/* fsyncs that wait together share a commit of the journal. */
 	[REQUEST_SYNC] = { "sync", sync_main, WORKERS_MAX },
 };
@@ -199,23 +205,35 @@ void request_queue(struct request_engine *e, struct request *rq,
 	mutex_unlock(&e->lock);
 }
 
+static void park(struct request_engine *e, struct request *rq, uint64_t ns)
+	must_hold(e->lock)
+{
+	rq->until_ns =
+		os_now_ns() + min_of(ns, (uint64_t)BALANCE_PAUSE_MAX); /* (3) */
+	list_add_tail(&e->parked, &rq->link);
+	e->nr_parked++;
+	vmstat_inc(e->mm, NR_PARKED);
+	vmstat_inc(e->mm, WRITE_PARKED);
+	cond_signal(&e->parked_more);
+}
+
 void request_park(struct request_engine *e, struct request *rq, uint64_t ns,
 		  void (*unpark)(struct request *rq))
 {
-	ns = min_of(ns, (uint64_t)BALANCE_PAUSE_MAX); /* (3) */
+	rq->unpark = unpark;
 	mutex_lock(&e->lock);
-	if (e->nr_parked < e->nr_parked_max) {
-		rq->until_ns = os_now_ns() + ns;
-		rq->unpark = unpark;
-		list_add_tail(&e->parked, &rq->link);
-		e->nr_parked++;
-		vmstat_inc(e->mm, NR_PARKED);
-		vmstat_inc(e->mm, WRITE_PARKED);
-		cond_signal(&e->parked_more);
+	while (e->nr_parked >= e->nr_parked_max) {
 		mutex_unlock(&e->lock);
-		return;
+		os_sleep_ns(BALANCE_PAUSE_MAX / 10);
+		mutex_lock(&e->lock);
 	}
+	park(e, rq, ns);
 	mutex_unlock(&e->lock);
-	os_sleep_ns(ns);
-	unpark(rq);
+}
+
+void request_repark(struct request_engine *e, struct request *rq, uint64_t ns)
+{
+	mutex_lock(&e->lock);
+	park(e, rq, ns);
+	mutex_unlock(&e->lock);
 }

@@ -8,7 +8,7 @@
  *	miss     the read is begun there, its completion answers
  *	worker   everything that may block
  *
- * Three classes of workers: some serve only what reads or frees memory, so that
+ * Classes of workers: some serve only what reads or frees memory, so that
  * it never queues behind growing writes, nor behind an fsync. A write that has to pause is parked:
  * it holds its buffer, but no thread.
  */
@@ -16,6 +16,7 @@
 #define FS_REQUEST_H
 
 #include "mm/lock.h"
+#include "mm/oom.h"
 #include "mm/page_wait.h"
 
 struct fs;
@@ -31,7 +32,8 @@ struct volume;
 
 enum request_class {
 	REQUEST_SERVE, /* reads, names, and what frees memory */
-	REQUEST_GROW,  /* writes, and what makes names */
+	REQUEST_GROW,  /* writes */
+	REQUEST_NAME,  /* what makes names: the kernel locks the directory */
 	REQUEST_SYNC,  /* what waits for the disk: fsync and its like */
 	NR_REQUEST_CLASSES
 };
@@ -60,6 +62,7 @@ struct request {
 	/* writes */
 	const char *data;
 	size_t done; /* bytes taken so far */
+	struct oom_patience oom;
 
 	struct list_head link; /* in a queue, or the parking */
 	uint64_t until_ns;     /* parked: not longer than this */
@@ -114,5 +117,8 @@ void request_queue(struct request_engine *e, struct request *rq,
  */
 void request_park(struct request_engine *e, struct request *rq, uint64_t ns,
 		  void (*unpark)(struct request *rq));
+
+/* Park once more, from an unpark function. */
+void request_repark(struct request_engine *e, struct request *rq, uint64_t ns);
 
 #endif

@@ -158,8 +158,9 @@ static bool is_mounted(const char *source)
 	return found;
 }
 
-/* Does another's SOURCE lie inside this one, or around it? */
-static bool overlaps_served(const char *path)
+/* Does another's SOURCE lie inside this directory, or around it? */
+static bool overlaps_served(const char *what, const char *path,
+			    const char *relation)
 {
 	FILE *f = fopen("/proc/self/mountinfo", "re");
 	struct mount_line m;
@@ -168,9 +169,9 @@ static bool overlaps_served(const char *path)
 	while (next_mount(f, &m))
 		if (!found && is_plimsoll(&m) && strcmp(m.source, path) != 0 &&
 		    (is_within(path, m.source) || is_within(m.source, path)))
-			found = !refuse("source %s: overlaps %s, which a "
-					"running plimsoll serves",
-					path, m.source);
+			found = !refuse("%s %s: %s %s, which a running "
+					"plimsoll serves",
+					what, path, relation, m.source);
 	return found;
 }
 
@@ -247,7 +248,7 @@ static bool wait_for_lock(struct source *s)
 		 * another mount namespace.
 		 */
 		if (is_mounted(s->path) ||
-		    (known && strcmp(state, "serving") == 0 &&
+		    ((!known || strcmp(state, "serving") == 0) &&
 		     ++unseen > UNSEEN_MAX))
 			return refuse("source %s: is served already by a "
 				      "running plimsoll; unmount that first",
@@ -285,37 +286,40 @@ static bool check_access(struct source *s, bool read_only)
 	return true;
 }
 
-bool source_open(struct source *s, const char *path, const char *mountpoint,
-		 bool read_only)
+bool source_resolve(struct source *s, const char *path, const char *mountpoint)
 {
 	*s = (struct source){ .fd = -1 };
 	if (!resolve("source", path, s->path) ||
 	    !resolve("mount point", mountpoint, s->mountpoint))
 		return false;
-	/* A source that a plimsoll serves in place says "served" below. */
-	if (on_plimsoll(s->path) && !is_mounted(s->path))
-		return refuse("source %s: is inside a plimsoll mount", path);
-	if (on_plimsoll(s->mountpoint) && !is_mounted(s->path))
-		return refuse("mount point %s: is inside a plimsoll mount",
-			      mountpoint);
-	if (strcmp(s->path, s->mountpoint) != 0 &&
-	    is_within(s->mountpoint, s->path))
-		return refuse("mount point %s: is inside its source %s",
-			      mountpoint, path);
-	if (strcmp(s->path, s->mountpoint) != 0 &&
-	    is_within(s->path, s->mountpoint))
-		return refuse("source %s: is inside its mount point %s, which "
-			      "would hide it",
-			      path, mountpoint);
-	if (is_mounted(s->path) && on_plimsoll(s->path))
+	if (on_plimsoll(s->path) && is_mounted(s->path))
 		return refuse("source %s: is served already by a running "
 			      "plimsoll; unmount that first",
 			      path);
-	if (overlaps_served(s->path))
-		return false;
+	if (on_plimsoll(s->path))
+		return refuse("source %s: is inside a plimsoll mount", path);
+	if (on_plimsoll(s->mountpoint))
+		return refuse("mount point %s: is inside a plimsoll mount",
+			      mountpoint);
+	if (strcmp(s->path, s->mountpoint) == 0)
+		return !overlaps_served("source", s->path, "overlaps");
+	if (is_within(s->mountpoint, s->path))
+		return refuse("mount point %s: is inside its source %s",
+			      mountpoint, path);
+	if (is_within(s->path, s->mountpoint))
+		return refuse("source %s: is inside its mount point %s, which "
+			      "would hide it",
+			      path, mountpoint);
+	return !overlaps_served("source", s->path, "overlaps") &&
+	       !overlaps_served("mount point", s->mountpoint,
+				"is inside, or around,");
+}
+
+bool source_open(struct source *s, bool read_only)
+{
 	s->fd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->fd < 0)
-		return refuse("source %s: %s", path, strerror(errno));
+		return refuse("source %s: %s", s->path, strerror(errno));
 	find_state_file(s);
 	if (check_access(s, read_only) && wait_for_lock(s))
 		return true;

@@ -24,12 +24,16 @@ struct source {
 };
 
 /*
- * Resolve, check and lock a pair. Prints one line and returns false if it
- * cannot be served: missing, not a directory, unreadable, below a mount of
- * ours, served by another. Waits for one that is still writing back.
+ * Resolve a pair of operands and look whether it can be served at all: print
+ * one line and return false if one is missing or no directory, or in the way
+ * of a plimsoll that runs.
  */
-bool source_open(struct source *s, const char *path, const char *mountpoint,
-		 bool read_only);
+bool source_resolve(struct source *s, const char *path, const char *mountpoint);
+/*
+ * Open and lock it. Prints one line and returns false if it cannot be read, or
+ * written, or is served by another. Waits for one that is still writing back.
+ */
+bool source_open(struct source *s, bool read_only);
 /* Does a overlap b, or would one see the other's mount? Prints a line. */
 bool source_conflicts(const struct source *a, const struct source *b);
 /* Unlock; the run file goes, unless it has bad news. */

@@ -40,7 +40,10 @@ struct volume {
 	struct list_head open_files, open_dirs; /* (opens_lock) */
 	struct shrinker shrinker;		/* of idle inodes */
 	struct control *control;		/* NULL with control=off (C) */
-	/* Ask the kernel to let go of so many inodes (fs/fuse_notify.c). */
+	/*
+	 * Ask the kernel to let go of so many inodes, and call inode_bury(), on
+	 * a thread of its own (fs/fuse_notify.c). Never blocks.
+	 */
 	void (*prune)(struct volume *vol, unsigned long nr);
 	void *session; /* fs/fuse_session.c's */
 	int index;     /* in fs->volumes (C) */
