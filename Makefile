@@ -135,7 +135,7 @@ lint: analyze
 	$(Q)clang-format --dry-run -Werror $$(git ls-files '*.[ch]')
 	$(Q)tools/layers.sh
 	$(Q)groff -mdoc -ww -z man/*.[1-8]
-	$(Q)shellcheck $$(git ls-files -- tools tests .ci | xargs grep -lE '^#!.*(sh|bash)')
+	$(Q)shellcheck -x $$(git ls-files -- tools tests .ci | xargs grep -lE '^#!.*(sh|bash)')
 	@echo lint: ok
 
 ## install: under DESTDIR and PREFIX (default /usr/local)

@@ -1,0 +1,203 @@
+# shellcheck shell=bash
+#
+# lib.sh - what the scripts that mount something share; the first thing each of
+# them sources.
+#
+# Sourcing it runs the rest of the script a second time as a child, under a
+# timeout and in a process group of its own, in an empty directory $work. The
+# first process never touches a mount: so it can always take everything down,
+# even if the child hangs in one.
+
+set -u
+export LC_ALL=C
+umask 022
+work=${work:-}
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+plimsoll=${PLIMSOLL:-$top/build/plimsoll}
+plimsollctl=${PLIMSOLLCTL:-${plimsoll}ctl}
+# shellcheck source=tests/mount/cleanup.sh
+. "$top/tests/mount/cleanup.sh"
+
+supervise() {
+	local limit child rc
+
+	limit=$(sed -n '1,20s/^# timeout: \([0-9]*\)$/\1/p' "$0")
+	work=$(mktemp -d "${TMPDIR:-/var/tmp}/plimsoll.XXXXXX") || exit 1
+	chmod 755 "$work"
+	export work
+	timeout -k 5 $((${limit:-120} - 5)) bash "$0" "$@" </dev/null &
+	child=$!
+	trap 'kill -TERM -- "-$child" 2>/dev/null' INT TERM HUP
+	until wait "$child"; rc=$?; ! kill -0 "$child" 2>/dev/null; do
+		:
+	done
+	[ $rc = 124 ] && echo "no end after $((${limit:-120} - 5)) s"
+	kill -KILL -- "-$child" 2>/dev/null
+	if ! clean_dir "$work" && [ $rc = 0 ]; then
+		rc=1
+	fi
+	exit $rc
+}
+
+fail() {
+	echo "failed: $* (line ${BASH_LINENO[-2]} of ${0##*/})" >&2
+	exit 1
+}
+
+skip() {
+	echo "skipped: $*"
+	exit 77
+}
+
+# need PROGRAM...
+need() {
+	local program
+
+	for program in "$@"; do
+		command -v "$program" >/dev/null || skip "no $program"
+	done
+}
+
+# equal WHAT IS SHOULD_BE
+equal() {
+	[ "$2" = "$3" ] || fail "$1 is '$2', should be '$3'"
+}
+
+# fails_with TEXT COMMAND...: it fails, and says TEXT on stderr.
+fails_with() {
+	local text=$1 said
+
+	shift
+	said=$("$@" 2>&1 >/dev/null) && fail "'$*' should fail"
+	case $said in
+	*"$text"*) ;;
+	*) fail "'$*' says '$said', should say '$text'" ;;
+	esac
+}
+
+# as UID COMMAND...: gid alike, no other groups.
+as() {
+	local id=$1
+
+	shift
+	setpriv --reuid "$id" --regid "$id" --clear-groups "$@"
+}
+
+# eventually SECONDS COMMAND...: it succeeds before long.
+eventually() {
+	local n=$(($1 * 10))
+
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $((n--)) -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+
+# mount_volumes OPTIONS SOURCE MOUNTPOINT [SOURCE MOUNTPOINT ...]; sets $pid.
+mount_volumes() {
+	local options=$1
+
+	shift
+	timeout 60 "$plimsoll" -o "$options" "$@" >"$work/mount.out" 2>&1 ||
+		fail "no mount of $*: $(cat "$work/mount.out")"
+	pid=$(volume "$2" pid)
+	[ -n "$pid" ] || fail "no pid in $2/.plimsoll/volume"
+}
+
+# mount_plimsoll SOURCE MOUNTPOINT [OPTIONS]; sets $pid. Makes both.
+mount_plimsoll() {
+	mkdir -p "$1" "$2"
+	mount_volumes "${3:-mem=64M}" "$1" "$2"
+}
+
+# unmount MOUNTPOINT...: and see the process end.
+unmount() {
+	local mountpoint
+
+	for mountpoint in "$@"; do
+		umount "$mountpoint" || fail "cannot unmount $mountpoint"
+	done
+	wait_gone "$pid" 60 || fail "plimsoll $pid does not end"
+}
+
+# ctl COMMAND MOUNTPOINT...
+ctl() {
+	timeout 60 "$plimsollctl" "$@"
+}
+
+# volume MOUNTPOINT FIELD: from the volume's control file.
+volume() {
+	sed -n "s/^$2 //p" "$1/.plimsoll/volume"
+}
+
+# vmstat MOUNTPOINT COUNTER
+vmstat() {
+	sed -n "s/^$2 //p" "$1/.plimsoll/vmstat"
+}
+
+# fault MOUNTPOINT NAME FIELD=VALUE...
+fault() {
+	local mountpoint=$1 name=$2 field
+
+	shift 2
+	for field in "$@"; do
+		echo "${field#*=}" \
+			>"$mountpoint/.plimsoll/fault/$name/${field%=*}" ||
+			fail "$name/$field cannot be set"
+	done
+}
+
+drop_caches() {
+	echo 3 >"$1/.plimsoll/sys/vm/drop_caches" || fail "drop_caches"
+}
+
+# is_mounted DIRECTORY
+is_mounted() {
+	grep -q " ${1// /\\\\040} [^-]* - fuse.plimsoll " /proc/self/mountinfo
+}
+
+# noise SIZE SEED: bytes that do not repeat, the same each time.
+noise() {
+	openssl enc -aes-128-ctr -nosalt -pass "pass:$2" </dev/zero 2>/dev/null |
+		head -c "$1"
+}
+
+# make_loop_fs SIZE DIRECTORY [MKFS_OPTIONS]: an ext4 of its own, mounted; its
+# image is DIRECTORY.img.
+make_loop_fs() {
+	[ "$(id -u)" = 0 ] || skip "not root"
+	need mkfs.ext4 losetup
+	{ truncate -s "$1" "$2.img" && mkdir -p "$2"; } || fail "no image"
+	# shellcheck disable=SC2086
+	mkfs.ext4 -q -F -m 0 -E lazy_itable_init=0 ${3:-} "$2.img" ||
+		fail "mkfs.ext4"
+	mount -o loop "$2.img" "$2" || fail "no loop device for $2.img"
+	chmod 755 "$2"
+}
+
+# compare_after_unmount MOUNTPOINT SOURCE PATH...: what the mount shows from its
+# cache, what it reads again, and what is in SOURCE at the end are the same.
+compare_after_unmount() {
+	local mnt=$1 src=$2 cached again there
+
+	shift 2
+	cached=$(cd "$mnt" && sha256sum "$@") || fail "cannot read $*"
+	drop_caches "$mnt"
+	again=$(cd "$mnt" && sha256sum "$@") || fail "cannot read again: $*"
+	equal "read again" "$again" "$cached"
+	unmount "$mnt"
+	there=$(cd "$src" && sha256sum "$@") || fail "not in $src: $*"
+	equal "backing directory" "$there" "$cached"
+}
+
+[ -e /dev/fuse ] || skip "no /dev/fuse"
+[ -x "$plimsoll" ] || fail "no $plimsoll; run make"
+[ -x "$plimsollctl" ] || plimsollctl=$top/build/plimsollctl
+[ -n "${supervised:-}" ] || supervised=1 supervise "$@"
+unset supervised
+cd "$work" || exit 1
+# shellcheck disable=SC2034
+src=$work/src mnt=$work/mnt
+mkdir "$src" "$mnt"
