@@ -260,10 +260,14 @@ static bool set_option(struct options *o, char *option)
 	return refuse("option", option, "is unknown; see plimsoll --help");
 }
 
-static bool set_options(struct options *o, char *list)
+/* On a copy: ps(1) shall show what was asked for. */
+static bool set_options(struct options *o, const char *given)
 {
-	char *save, *option;
+	char list[4096], *save, *option;
 
+	if (strlen(given) >= sizeof(list))
+		return refuse("-o", NULL, "too many options");
+	strcpy(list, given);
 	for (option = strtok_r(list, ",", &save); option;
 	     option = strtok_r(NULL, ",", &save))
 		if (!set_option(o, option))
@@ -299,7 +303,7 @@ bool options_parse(struct options *o, int argc, char **argv)
 			if (!pass_on(o, "ro"))
 				return false;
 		} else if (strncmp(arg, "-o", 2) == 0) {
-			char *list = arg[2] ? arg + 2 : argv[++i];
+			const char *list = arg[2] ? arg + 2 : argv[++i];
 
 			if (!list)
 				return refuse("-o", NULL, "needs options");

@@ -62,15 +62,20 @@ static gfp_t reader_gfp(void)
 static int read_begin(struct actor *a, struct file *f, enum readahead_cause why,
 		      pgoff_t index, unsigned int nr)
 {
+	pgoff_t nr_file = pages_of(f->size);
 	struct readahead_request req = { .cause = why,
 					 .index = index,
 					 .nr = nr,
-					 .nr_file = pages_of(f->size),
+					 .nr_file = nr_file,
 					 .max = 32 };
 	struct readahead_plan plan = { index, nr, UINT64_MAX };
 	gfp_t gfp = reader_gfp();
 	unsigned int started;
 
+	/* fs/ asks for nothing behind the end, where there is no model. */
+	ASSERT(index < nr_file);
+	nr = (unsigned int)min_of((pgoff_t)nr, nr_file - index);
+	req.nr = plan.nr = nr;
 	if (sim_chance(50))
 		plan = readahead_next(&a->ra, &req);
 	if (plan.nr == 0 || index < plan.first || index >= plan.first + plan.nr)
