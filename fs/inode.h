@@ -41,7 +41,7 @@ struct inode {
 	struct mutex attr_lock;
 	_Atomic uint64_t size;	       /* what was acknowledged (I) */
 	_Atomic uint64_t backing_size; /* what the backing file has (A) */
-	bool maybe_sparse;	       /* may have holes below that (A) */
+	_Atomic bool maybe_sparse;     /* may have holes below that (A) */
 	bool unlinked;		       /* no name is left (A) */
 	bool times_dirty;      /* mtime here is newer than the backing's (S) */
 	bool ctime_known;      /* ours_ctime stands for backing_ctime (S) */

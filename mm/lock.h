@@ -25,8 +25,9 @@
  *	page slot (pcp)		     free pages of one CPU
  *	buddy->lock		     free blocks of a zone
  *	leaves: page wait bucket, mempool->lock, kswapd->lock, space->lock,
- *	open_file->lock, opens_lock, request_engine->lock, buffer pool,
- *	writeback->progress_lock, fault_attr->lock, page_io ring
+ *	open_file->lock, opens_lock, inode->time_lock, request_engine->lock,
+ *	buffer pool, notifier, writeback->progress_lock, fault_attr->lock,
+ *	page_io ring
  *
  * Slots (lru batch, object, pcp) are taken by trylock where order would not
  * allow it, and skipped when that fails.

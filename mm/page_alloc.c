@@ -125,7 +125,8 @@ struct page *page_alloc(struct mm *mm, gfp_t gfp, unsigned int order)
 	struct page *page = NULL;
 
 	ASSERT(order <= BUDDY_MAX_ORDER);
-	if (!(gfp & GFP_RESERVE) && should_fail(&mm->fail_page_alloc, 1)) {
+	if (!(gfp & GFP_RESERVE) &&
+	    should_fail(&mm->fail_page_alloc, 1u << order)) {
 		vmstat_inc(mm, PGALLOC_FAIL_INJECTED);
 		return NULL;
 	}

@@ -247,46 +247,46 @@ void page_cache_truncate(struct address_space *m, pgoff_t first)
 	}
 }
 
+/* One page that was found: drop it if nobody else uses it. */
+static bool invalidate_page(struct address_space *m, struct page *page)
+{
+	struct mm *mm = m->mm;
+	bool removed;
+
+	if (!page_trylock(page)) {
+		page_put(mm, page);
+		return false;
+	}
+	removed = page->mapping == m->id && page_cache_remove_unused(m, page);
+	page_unlock(&mm->page_waits, page);
+	if (!removed) {
+		page_put(mm, page);
+		return false;
+	}
+	if (page_test(page, PG_lru))
+		lru_del(mm, page);
+	page_free(mm, page, true);
+	return true;
+}
+
 unsigned long page_cache_invalidate(struct address_space *m, pgoff_t first,
 				    pgoff_t last)
 {
-	unsigned long dropped_pages = 0;
-	pgoff_t index = first;
+	unsigned long nr = 0;
+	struct page *page;
 
 	/* Pages in a batch of lru.c are used by it. */
 	lru_drain(m->mm);
-
-	for (;; index++) {
-		struct page *page;
-		bool removed;
-
+	do {
 		mutex_lock(&m->lock);
-		page = xa_find(&m->pages, &index, last, XA_PRESENT);
+		page = xa_find(&m->pages, &first, last, XA_PRESENT);
 		if (page && !xa_is_value(page))
 			page_get(page);
 		mutex_unlock(&m->lock);
-		if (!page)
-			return dropped_pages;
-		if (xa_is_value(page))
-			continue;
-		if (!page_trylock(page)) {
-			page_put(m->mm, page);
-			continue;
-		}
-		removed = page->mapping == m->id &&
-			  page_cache_remove_unused(m, page);
-		page_unlock(&m->mm->page_waits, page);
-		if (removed) {
-			if (page_test(page, PG_lru))
-				lru_del(m->mm, page);
-			page_free(m->mm, page, true);
-			dropped_pages++;
-		} else {
-			page_put(m->mm, page);
-		}
-		if (index == last)
-			return dropped_pages;
-	}
+		if (page && !xa_is_value(page))
+			nr += invalidate_page(m, page);
+	} while (page && first++ != last);
+	return nr;
 }
 
 void page_run_map(struct page_run *run, unsigned int from, unsigned int to)
