@@ -30,7 +30,7 @@ mm_core := bug fault vmstat errseq \
 	   address_space xarray page_cache readahead writeback page_io \
 	   lru reclaim kswapd oom sysctl mm
 mm_real := os_posix page_io_uring
-fs_core := text log space backing inode file cred dir request volume \
+fs_core := text log space backing inode file file_pages file_rw cred dir request volume \
 	   procfile control fs
 fs_fuse := fuse_buffer fuse_notify fuse_ops fuse_session source options main
 mm      := $(mm_core:%=$(O)/mm/%.o)

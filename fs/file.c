@@ -1,5 +1,5 @@
 /*
- * file.c - pages of a file volume, and the file they belong to.
+ * file.c - one file of a volume: who has it open, its times, its length.
  *
  *   (1) inode->size is what has been acknowledged. The backing file may be
  *       shorter while pages are dirty, and is never longer.
@@ -14,7 +14,7 @@
 #include "fs/file.h"
 
 #include "fs/fs.h"
-#include "mm/oom.h"
+#include "fs/internal.h"
 #include "mm/page_alloc.h"
 #include "mm/page_cache.h"
 #include "mm/page_wait.h"
@@ -23,14 +23,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
-
-/* The largest window; a share of the arena where that is small. */
-enum { READAHEAD_PAGES_MAX = 128, READAHEAD_SHARE = 64 };
-
-static struct inode *inode_of(struct address_space *m)
-{
-	return container_of(m, struct inode, mapping);
-}
 
 /* --- descriptors, and who uses them -------------------------------------- */
 
@@ -63,7 +55,7 @@ static void refresh(struct inode *inode, const struct stat *st)
 }
 
 /* One more user of the descriptors; the first opens them. */
-static int users_get(struct inode *inode)
+int file_users_get(struct inode *inode)
 {
 	struct stat st;
 	int err = 0;
@@ -80,7 +72,7 @@ static int users_get(struct inode *inode)
 	return err;
 }
 
-static void users_put(struct inode *inode)
+void file_users_put(struct inode *inode)
 {
 	struct stat st;
 
@@ -95,24 +87,6 @@ static void users_put(struct inode *inode)
 		backing_close_data(inode->vol, &inode->fds);
 	}
 	mutex_unlock(&inode->attr_lock);
-}
-
-static void file_hold(struct address_space *m)
-{
-	struct inode *inode = inode_of(m);
-
-	/* Whoever makes a page dirty has the file open. */
-	inode_ref(inode);
-	ASSERT(inode->users > 0);
-	inode->users++; /* not from 0: needs no lock */
-}
-
-static void file_put(struct address_space *m)
-{
-	struct inode *inode = inode_of(m);
-
-	users_put(inode);
-	inode_put(inode);
 }
 
 /* It could not be opened for writing when the first came; perhaps it can now. */
@@ -138,7 +112,7 @@ struct open_file *file_open(struct inode *inode, int flags, int *err)
 {
 	struct open_file *file;
 
-	*err = users_get(inode);
+	*err = file_users_get(inode);
 	if (*err)
 		return NULL;
 	if ((flags & O_ACCMODE) != O_RDONLY)
@@ -161,7 +135,7 @@ struct open_file *file_open(struct inode *inode, int flags, int *err)
 	return file;
 
 out_users:
-	users_put(inode);
+	file_users_put(inode);
 	return NULL;
 }
 
@@ -207,13 +181,13 @@ void file_release(struct open_file *file)
 	list_del(&file->link);
 	mutex_unlock(&inode->vol->opens_lock);
 	kmem_cache_free(&inode->vol->fs->open_files, file);
-	users_put(inode);
+	file_users_put(inode);
 	inode_put(inode);
 }
 
 /* --- the backing file's times -------------------------------------------- */
 
-static void touch(struct inode *inode)
+void file_touch(struct inode *inode)
 {
 	struct timespec now = os_realtime();
 
@@ -227,7 +201,7 @@ int file_set_times(struct inode *inode, int fd, const struct timespec times[2])
 {
 	int err = 0;
 
-	/* Not between the two halves of restore_times(). */
+	/* Not between the two halves of file_restore_times(). */
 	mutex_lock(&inode->attr_lock);
 	if (utimensat(fd, "", times, AT_EMPTY_PATH) < 0)
 		err = -errno;
@@ -259,7 +233,7 @@ static bool take_mtime(struct inode *inode, struct timespec *mtime)
 }
 
 /* Writing back has set the time of now: put the time of the write(2) back. */
-static void restore_times(struct inode *inode)
+void file_restore_times(struct inode *inode)
 {
 	struct timespec ts[2] = { { .tv_nsec = UTIME_OMIT } };
 	struct stat st;
@@ -276,697 +250,6 @@ static void restore_times(struct inode *inode)
 		mutex_unlock(&inode->time_lock);
 	}
 	mutex_unlock(&inode->attr_lock);
-}
-
-/* --- address_space_ops ---------------------------------------------------- */
-
-static void run_io_done(struct page_io *io, unsigned int which);
-
-static void io0_done(struct page_io *io)
-{
-	run_io_done(io, 0);
-}
-
-static void io1_done(struct page_io *io)
-{
-	run_io_done(io, 1);
-}
-
-static void end_written(struct page_run *run, int err)
-{
-	struct inode *inode = inode_of(run->mapping);
-	uint64_t bytes = 0;
-
-	if (run->bounce)
-		mempool_free(&run->mapping->mm->bounce, run->bounce);
-	/* The blocks are there now (5). */
-	for (unsigned int i = 0; !err && i < run->nr; i++)
-		if (page_test_and_clear(run->pages[i], PG_reserved_space))
-			bytes += PAGE_SIZE;
-	if (bytes)
-		space_release(inode->vol, bytes, true);
-	page_run_write_done(run, err);
-}
-
-/*
- * What a read did not deliver is zeroes only where the file has ended. A short
- * read before that is an error: it is tried again, a page at a time.
- */
-static int check_short(struct inode *inode, uint64_t offset, uint64_t want,
-		       int64_t got)
-{
-	if (got < 0)
-		return (int)got;
-	if ((uint64_t)got < want &&
-	    offset + (uint64_t)got < atomic_load(&inode->backing_size))
-		return -EIO;
-	return 0;
-}
-
-static void run_io_done(struct page_io *io, unsigned int which)
-{
-	struct page_run *run = container_of(io, struct page_run, io[which]);
-	struct mm *mm = run->mapping->mm;
-	int none = 0, err = io->result < 0 ? (int)io->result : 0;
-
-	if (io->op == PAGE_IO_WRITE && !err) {
-		vmstat_add(mm, PGPGOUT, (long)(io->result >> 10));
-		if ((uint64_t)io->result < io->nr_bytes)
-			err = -ENOSPC; /* all a short write can mean here */
-	} else if (!err) {
-		err = check_short(inode_of(run->mapping), io->offset,
-				  io->nr_bytes, io->result);
-		atomic_fetch_add(&run->nr_bytes, (uint64_t)io->result);
-	}
-	if (err)
-		atomic_compare_exchange_strong(&run->error, &none, err);
-	if (atomic_fetch_sub(&run->nr_io, 1) > 1)
-		return;
-	if (io->op == PAGE_IO_WRITE)
-		end_written(run, atomic_load(&run->error));
-	else
-		page_run_read_done(run, atomic_load(&run->nr_bytes),
-				   atomic_load(&run->error));
-}
-
-static void run_init(struct page_run *run, unsigned int nr_io)
-{
-	atomic_store(&run->nr_io, nr_io);
-	atomic_store(&run->error, 0);
-	atomic_store(&run->nr_bytes, 0);
-	run->bounce = NULL;
-}
-
-static void run_io(struct page_run *run, unsigned int which,
-		   const struct page_io *io)
-{
-	run->io[which] = *io;
-	run->io[which].done = which ? io1_done : io0_done;
-	page_io_queue(run->mapping->mm->io, &run->io[which]);
-}
-
-static void file_read_run(struct address_space *m, struct page_run *run)
-{
-	struct inode *inode = inode_of(m);
-	bool direct = inode->fds.direct >= 0;
-
-	page_run_map(run, 0, run->nr);
-	run_init(run, 1);
-	run_io(run, 0,
-	       &(struct page_io){
-		       .op = PAGE_IO_READ,
-		       .fd = direct ? inode->fds.direct : inode->fds.buffered,
-		       .drop_behind = !direct,
-		       .offset = run->first << PAGE_SHIFT,
-		       .iov = run->iov,
-		       .nr_iov = run->nr,
-		       .nr_bytes = (uint64_t)run->nr << PAGE_SHIFT,
-	       });
-}
-
-/*
- * Make room for [start, end) and let the file grow to end, which is not past
- * what was acknowledged: writes behind the end would each move it, and wait.
- */
-static int extend(struct inode *inode, uint64_t start, uint64_t end)
-{
-	struct volume *vol = inode->vol;
-	struct page_io_engine *io = vol->mm->io;
-	int err = -EOPNOTSUPP;
-
-	if (end <= atomic_load(&inode->backing_size))
-		return 0;
-	if (!atomic_load(&vol->no_fallocate))
-		err = page_io_fallocate(io, inode->fds.buffered, start,
-					end - start);
-	mutex_lock(&inode->attr_lock);
-	if (err == -EOPNOTSUPP || err == -ENOSYS) {
-		atomic_store(&vol->no_fallocate, true);
-		err = 0;
-		/* Looked at again: another run may have gone further. */
-		if (end > atomic_load(&inode->backing_size))
-			err = page_io_truncate(io, inode->fds.buffered, end);
-	}
-	if (!err && end > atomic_load(&inode->backing_size))
-		atomic_store(&inode->backing_size, end);
-	mutex_unlock(&inode->attr_lock);
-	return err;
-}
-
-/* Send the partial page from a registered frame, if one is to be had. */
-static void bounce_tail(struct page_run *run, unsigned int i, unsigned int len)
-{
-	struct mm *mm = run->mapping->mm;
-
-	run->iov[i].iov_len = len;
-	run->bounce = mempool_alloc(&mm->bounce, GFP_MEMALLOC);
-	if (!run->bounce)
-		return;
-	memcpy(page_address(&mm->arena, run->bounce), run->iov[i].iov_base,
-	       len);
-	run->iov[i].iov_base = page_address(&mm->arena, run->bounce);
-}
-
-static void file_write_run(struct address_space *m, struct page_run *run)
-{
-	struct inode *inode = inode_of(m);
-	uint64_t start = run->first << PAGE_SHIFT;
-	uint64_t size = atomic_load(&inode->size);
-	uint64_t end = min_of(start + ((uint64_t)run->nr << PAGE_SHIFT), size);
-	bool direct = inode->fds.direct >= 0;
-	unsigned int whole, tail;
-	int err;
-
-	ASSERT(end > start); /* (4): pages behind the end are gone */
-	err = extend(inode, start, end);
-	if (err) {
-		page_run_write_done(run, err);
-		return;
-	}
-	whole = (unsigned int)((end - start) >> PAGE_SHIFT);
-	tail = (unsigned int)((end - start) & PAGE_MASK);
-	if (!direct && tail) /* one buffered write takes both */
-		whole = run->nr;
-	page_run_map(run, 0, run->nr);
-	ASSERT(whole + (tail > 0 && direct) == run->nr);
-	run_init(run, (whole > 0) + (tail > 0 && direct));
-	if (whole > 0) {
-		if (!direct)
-			run->iov[run->nr - 1].iov_len -=
-				(start + ((uint64_t)run->nr << PAGE_SHIFT)) -
-				end;
-		run_io(run, 0,
-		       &(struct page_io){
-			       .op = PAGE_IO_WRITE,
-			       .fd = direct ? inode->fds.direct
-					    : inode->fds.buffered,
-			       .drop_behind = !direct,
-			       .offset = start,
-			       .iov = run->iov,
-			       .nr_iov = whole,
-			       .nr_bytes = direct ? (uint64_t)whole
-							    << PAGE_SHIFT
-						  : end - start,
-		       });
-	}
-	if (tail && direct) {
-		/* Exactly as long as it is; never past the end, even briefly. */
-		vmstat_inc(m->mm, WRITE_IO_TAIL);
-		bounce_tail(run, whole, tail);
-		run_io(run, 1,
-		       &(struct page_io){
-			       .op = PAGE_IO_WRITE,
-			       .fd = inode->fds.buffered,
-			       .drop_behind = true,
-			       .offset =
-				       start + ((uint64_t)whole << PAGE_SHIFT),
-			       .iov = &run->iov[whole],
-			       .nr_iov = 1,
-			       .nr_bytes = tail,
-		       });
-	}
-}
-
-static enum pageout_result file_pageout(struct address_space *m,
-					struct page *page)
-{
-	(void)page;
-	/* The flusher writes it with its neighbours, in order. */
-	writeback_kick(m);
-	return PAGEOUT_STARTED;
-}
-
-static void file_page_dropped(struct address_space *m, struct page *page)
-{
-	if (page_test_and_clear(page, PG_reserved_space))
-		space_release(inode_of(m)->vol, PAGE_SIZE, false);
-}
-
-static void file_written(struct address_space *m)
-{
-	restore_times(inode_of(m));
-}
-
-const struct address_space_ops file_aops = {
-	.read_run = file_read_run,
-	.write_run = file_write_run,
-	.pageout = file_pageout,
-	.page_dropped = file_page_dropped,
-	.written = file_written,
-	.hold = file_hold,
-	.release = file_put,
-};
-
-/* --- reading ------------------------------------------------------------- */
-
-static unsigned int window_max(const struct mm *mm)
-{
-	return (unsigned int)min_of(mm->arena.nr_pages / READAHEAD_SHARE,
-				    (pfn_t)READAHEAD_PAGES_MAX);
-}
-
-/* The pages of a read that is cut at the end of the file. */
-static void read_range(struct request *rq, pgoff_t *first, unsigned int *nr)
-{
-	uint64_t size = atomic_load(&rq->inode->size);
-
-	if (rq->offset >= size)
-		rq->size = 0;
-	else
-		rq->size =
-			(size_t)min_of((uint64_t)rq->size, size - rq->offset);
-	*first = rq->offset >> PAGE_SHIFT;
-	*nr = rq->size == 0 ? 0
-			    : (unsigned int)(pages_of(rq->offset + rq->size) -
-					     *first);
-	ASSERT(*nr <= REQUEST_PAGES_MAX);
-}
-
-/* Ask readahead what to read, and begin. Never blocks with GFP_NOWAIT. */
-static void read_ahead(struct request *rq, enum readahead_cause cause,
-		       pgoff_t index, unsigned int nr, gfp_t gfp)
-{
-	struct inode *inode = rq->inode;
-	struct mm *mm = rq->vol->mm;
-	struct readahead_request ask = {
-		.cause = cause,
-		.index = index,
-		.nr = nr,
-		.nr_file = pages_of(atomic_load(&inode->size)),
-		.max = max_of(window_max(mm), 1u),
-	};
-	struct readahead_plan plan;
-	unsigned int started;
-
-	mutex_lock(&rq->file->lock);
-	plan = readahead_next(&rq->file->ra, &ask);
-	mutex_unlock(&rq->file->lock);
-	if (plan.nr == 0)
-		return;
-	started = page_cache_read(&inode->mapping, plan.first, plan.nr,
-				  plan.marker, gfp);
-	if (plan.nr > nr)
-		vmstat_add(mm, READAHEAD_PAGES, (long)(plan.nr - nr));
-	if (started < plan.nr && plan.nr > nr)
-		vmstat_inc(mm, READAHEAD_STOPPED);
-}
-
-/* Collect what is there; what is missing begins at rq->nr_pages. */
-static bool collect(struct request *rq, pgoff_t first, unsigned int nr)
-{
-	rq->nr_pages += page_cache_find_run(
-		&rq->inode->mapping, first + rq->nr_pages, nr - rq->nr_pages,
-		rq->pages + rq->nr_pages);
-	return rq->nr_pages == nr;
-}
-
-/*
- * Mark what was read as used; reading on inside a page is no further use of
- * it. A marker met on the way starts the next window.
- */
-static void note_read(struct request *rq, pgoff_t first)
-{
-	struct mm *mm = rq->vol->mm;
-	pgoff_t next;
-
-	mutex_lock(&rq->file->lock);
-	next = rq->file->ra.next;
-	readahead_note(&rq->file->ra, first, rq->nr_pages);
-	mutex_unlock(&rq->file->lock);
-	for (unsigned int i = 0; i < rq->nr_pages; i++) {
-		bool again =
-			i == 0 && first + 1 == next && (rq->offset & PAGE_MASK);
-
-		if (!again)
-			page_mark_accessed(mm, rq->pages[i]);
-		if (page_test(rq->pages[i], PG_readahead) &&
-		    page_test_and_clear(rq->pages[i], PG_readahead))
-			read_ahead(rq, RA_MARKER, first + i, rq->nr_pages,
-				   GFP_NOWAIT);
-	}
-}
-
-bool file_read_hit(struct request *rq)
-{
-	unsigned int nr;
-	pgoff_t first;
-
-	read_range(rq, &first, &nr);
-	rq->nr_pages = 0;
-	if (!collect(rq, first, nr))
-		return false;
-	note_read(rq, first);
-	vmstat_add(rq->vol->mm, CACHE_HIT, nr);
-	vmstat_inc(rq->vol->mm, PATH_HIT);
-	return true;
-}
-
-void file_read_end(struct request *rq)
-{
-	for (unsigned int i = 0; i < rq->nr_pages; i++)
-		page_put(rq->vol->mm, rq->pages[i]);
-	rq->nr_pages = 0;
-}
-
-static void read_done(struct request *rq, pgoff_t first)
-{
-	note_read(rq, first);
-	rq->finish(rq, 0);
-}
-
-static void read_resume(struct page_waiter *w)
-{
-	struct request *rq = container_of(w, struct request, waiter);
-
-	page_put(rq->vol->mm, w->page);
-	file_read_miss(rq);
-}
-
-/*
- * Called again whenever the first page that was missing has been read; each
- * time there is at least one page more, or a worker takes over.
- */
-void file_read_miss(struct request *rq)
-{
-	struct address_space *m = &rq->inode->mapping;
-	struct page *page;
-	unsigned int nr;
-	pgoff_t first;
-	bool there;
-
-	for (;;) {
-		read_range(rq, &first, &nr);
-		if (rq->nr_pages > nr || collect(rq, first, nr)) {
-			read_done(rq, first);
-			return;
-		}
-		page = page_cache_find(m, first + rq->nr_pages);
-		if (!page && rq->nr_begun <= rq->nr_pages) {
-			unsigned int missing = nr - rq->nr_pages;
-
-			rq->nr_begun = rq->nr_pages + 1;
-			vmstat_add(rq->vol->mm, CACHE_MISS, missing);
-			read_ahead(rq, RA_MISS, first + rq->nr_pages, missing,
-				   GFP_NOWAIT);
-			page = page_cache_find(m, first + rq->nr_pages);
-		}
-		if (!page)
-			break; /* no frame, or it failed */
-		rq->waiter.wake = read_resume;
-		if (page_wait_async(&rq->vol->mm->page_waits, page, PG_locked,
-				    &rq->waiter))
-			return;
-		/* Not locked any more: there, or gone again. */
-		there = page_test(page, PG_uptodate);
-		page_put(rq->vol->mm, page);
-		if (!there)
-			break;
-	}
-	rq->run = file_read_slow;
-	request_queue(&rq->vol->fs->requests, rq, REQUEST_SERVE);
-}
-
-/* Read whole pages into memory that is not in the cache. */
-static int read_around(struct inode *inode, pgoff_t first, unsigned int nr,
-		       char *to)
-{
-	struct iovec iov = { to, (size_t)nr << PAGE_SHIFT };
-	bool direct = inode->fds.direct >= 0;
-	struct page_io io = {
-		.op = PAGE_IO_READ,
-		.fd = direct ? inode->fds.direct : inode->fds.buffered,
-		.drop_behind = !direct,
-		.offset = first << PAGE_SHIFT,
-		.iov = &iov,
-		.nr_iov = 1,
-		.nr_bytes = iov.iov_len,
-	};
-	int64_t n = page_io_submit_wait(inode->vol->mm->io, &io);
-	int err = check_short(inode, io.offset, io.nr_bytes, n);
-
-	if (err)
-		return err;
-	memset(to + n, 0, iov.iov_len - (size_t)n);
-	return 0;
-}
-
-/*
- * No frame to be had, or a page that cannot be read: go around the cache, a
- * page at a time, into the emergency buffer. Cached pages are newer than the
- * file. rq->data points to the result.
- */
-static int read_uncached(struct request *rq, pgoff_t first, unsigned int nr)
-{
-	struct fs *fs = rq->vol->fs;
-	struct mm *mm = rq->vol->mm;
-	int err = 0;
-
-	for (unsigned int i = 0; i < nr && !err; i++) {
-		char *to = fs->emergency + ((size_t)i << PAGE_SHIFT);
-		struct page *page = NULL;
-
-		vmstat_inc(mm, CACHE_UNCACHED_READ);
-		/* Twice: it may have been cached while we read the file. */
-		for (int try = 0; try < 2 && !page; try++) {
-			if (page_cache_find_run(&rq->inode->mapping, first + i,
-						1, &page) == 0)
-				page = NULL;
-			if (!page && try == 0)
-				err = read_around(rq->inode, first + i, 1, to);
-		}
-		if (page) {
-			memcpy(to, page_address(&mm->arena, page), PAGE_SIZE);
-			page_put(mm, page);
-			err = 0;
-		}
-	}
-	return err;
-}
-
-void file_read_slow(struct request *rq)
-{
-	struct address_space *m = &rq->inode->mapping;
-	struct mm *mm = rq->vol->mm;
-	struct fs *fs = rq->vol->fs;
-	unsigned int nr;
-	pgoff_t first;
-	int err;
-
-	for (int failures = 0; failures < 2;) {
-		struct page *page;
-
-		read_range(rq, &first, &nr);
-		if (rq->nr_pages > nr || collect(rq, first, nr)) {
-			read_done(rq, first);
-			return;
-		}
-		page_cache_read(m, first + rq->nr_pages, nr - rq->nr_pages,
-				UINT64_MAX, GFP_KERNEL);
-		page = page_cache_find(m, first + rq->nr_pages);
-		if (!page) {
-			failures++;
-			continue;
-		}
-		page_wait(&mm->page_waits, page, PG_locked);
-		failures += !page_test(page, PG_uptodate);
-		page_put(mm, page);
-	}
-	file_read_end(rq);
-	mutex_lock(&fs->emergency_lock);
-	read_range(rq, &first, &nr);
-	err = read_uncached(rq, first, nr);
-	rq->data = fs->emergency + (rq->offset & PAGE_MASK);
-	rq->finish(rq, err);
-	mutex_unlock(&fs->emergency_lock);
-}
-
-/* --- writing ------------------------------------------------------------- */
-
-/* Fill a locked page that is to be written in part (2). May block. */
-static int fill(struct inode *inode, struct page *page)
-{
-	struct mm *mm = inode->vol->mm;
-	char *to = page_address(&mm->arena, page);
-	int err = 0;
-
-	if (page->index << PAGE_SHIFT >= atomic_load(&inode->backing_size))
-		memset(to, 0, PAGE_SIZE);
-	else
-		err = read_around(inode, page->index, 1, to);
-	if (!err)
-		page_set(page, PG_uptodate);
-	return err;
-}
-
-static bool needs_block(struct inode *inode, const struct page *page)
-{
-	return !page_test(page, PG_dirty | PG_reserved_space) &&
-	       (inode->maybe_sparse ||
-		(page->index + 1) << PAGE_SHIFT >
-			atomic_load(&inode->backing_size));
-}
-
-static void grow_size(struct inode *inode, uint64_t start, uint64_t end)
-{
-	mutex_lock(&inode->time_lock);
-	if (start > atomic_load(&inode->size))
-		inode->maybe_sparse = true;
-	if (end > atomic_load(&inode->size))
-		atomic_store(&inode->size, end);
-	mutex_unlock(&inode->time_lock);
-}
-
-/* A new page that was not filled goes again, so that nobody finds it (3). */
-static void abandon(struct inode *inode, struct page *page)
-{
-	if (!page_test(page, PG_uptodate))
-		page_cache_remove(&inode->mapping, page);
-}
-
-/*
- * Take the part of the write that falls into one page. 0, -EAGAIN: needs to
- * block (gfp did not allow it), -ENOMEM, or -errno.
- */
-static int write_page(struct request *rq, gfp_t gfp)
-{
-	struct inode *inode = rq->inode;
-	struct mm *mm = rq->vol->mm;
-	uint64_t at = rq->offset + rq->done;
-	size_t from = at & PAGE_MASK;
-	size_t len = min_of(PAGE_SIZE - from, rq->size - rq->done);
-	struct page *page;
-	int err;
-
-	page = page_cache_grab(&inode->mapping, at >> PAGE_SHIFT, gfp, &err);
-	if (!page)
-		return err;
-	if (!page_test(page, PG_uptodate) && len < PAGE_SIZE) {
-		bool behind = page->index << PAGE_SHIFT >=
-			      atomic_load(&inode->backing_size);
-
-		err = behind || (gfp & GFP_RECLAIM) ? fill(inode, page)
-						    : -EAGAIN;
-		if (err)
-			goto out_abandon;
-	}
-	if (needs_block(inode, page)) {
-		err = space_reserve(rq->vol, PAGE_SIZE);
-		if (err)
-			goto out_abandon;
-		page_set(page, PG_reserved_space); /* (5) */
-	}
-	memcpy((char *)page_address(&mm->arena, page) + from,
-	       rq->data + rq->done, len);
-	page_set(page, PG_uptodate);
-	/* Before it is dirty: writeback cuts at the size. */
-	grow_size(inode, at, at + len);
-	page_set_dirty(&inode->mapping, page);
-	touch(inode); /* while it cannot be written back */
-	rq->done += len;
-	page_unlock(&mm->page_waits, page);
-	/* Writing on inside a page is no further use of it. */
-	if (from == 0 ||
-	    atomic_load(&rq->file->last_written) != at >> PAGE_SHIFT)
-		page_mark_accessed(mm, page);
-	atomic_store(&rq->file->last_written, at >> PAGE_SHIFT);
-	page_put(mm, page);
-	return 0;
-
-out_abandon:
-	abandon(inode, page);
-	page_unlock(&mm->page_waits, page);
-	page_put(mm, page);
-	return err;
-}
-
-/* Cut what the backing file system could never hold. */
-static int limit_size(struct request *rq)
-{
-	uint64_t max = rq->vol->max_file_size;
-
-	if (rq->size == 0)
-		return 0;
-	if (rq->offset >= max)
-		return -EFBIG;
-	rq->size = (size_t)min_of((uint64_t)rq->size, max - rq->offset);
-	return 0;
-}
-
-static int write_pages(struct request *rq, gfp_t gfp)
-{
-	int err = 0;
-
-	while (rq->done < rq->size && !err)
-		err = write_page(rq, gfp);
-	return err;
-}
-
-static uint64_t balance(struct request *rq)
-{
-	return balance_dirty_pages(rq->vol->mm, pages_of(rq->size));
-}
-
-bool file_write_hit(struct request *rq, int *err, uint64_t *pause_ns)
-{
-	*pause_ns = 0;
-	*err = limit_size(rq);
-	if (*err)
-		return true;
-	if (!rwlock_trylock_shared(&rq->inode->io_lock))
-		return false;
-	*err = write_pages(rq, GFP_NOWAIT | GFP_GROWTH);
-	rwlock_unlock_shared(&rq->inode->io_lock);
-	if (*err == -EAGAIN || *err == -ENOMEM)
-		return false;
-	if (rq->done > 0)
-		*err = 0; /* a short write; the next one hears of it */
-	*pause_ns = balance(rq);
-	vmstat_inc(rq->vol->mm, PATH_HIT);
-	return true;
-}
-
-void file_write_finish(struct request *rq)
-{
-	/* At the limit a pause is followed by another. */
-	if (dirty_limit_reached(rq->vol->mm))
-		request_repark(&rq->vol->fs->requests, rq,
-			       BALANCE_PAUSE_MAX / 10);
-	else
-		rq->finish(rq, 0);
-}
-
-static void write_again(struct request *rq)
-{
-	rq->run = file_write_slow;
-	request_queue(&rq->vol->fs->requests, rq, REQUEST_GROW);
-}
-
-void file_write_slow(struct request *rq)
-{
-	struct request_engine *e = &rq->vol->fs->requests;
-	uint64_t pause;
-	int err = limit_size(rq);
-
-	if (!err) {
-		rwlock_lock_shared(&rq->inode->io_lock);
-		err = write_pages(rq, GFP_KERNEL | GFP_GROWTH);
-		rwlock_unlock_shared(&rq->inode->io_lock);
-	}
-	if (err == -ENOMEM) {
-		if (oom_judge(rq->vol->mm, &rq->oom) == OOM_WAIT) {
-			request_park(e, rq, BALANCE_PAUSE_MAX / 10,
-				     write_again);
-			return;
-		}
-		err = -ENOSPC;
-	}
-	if (rq->done > 0)
-		err = 0;
-	pause = err ? 0 : balance(rq);
-	if (pause > 0)
-		request_park(e, rq, pause, file_write_finish);
-	else
-		rq->finish(rq, err);
 }
 
 /* --- durability, and cutting the file ------------------------------------ */
@@ -998,7 +281,7 @@ int file_fsync(struct open_file *file, bool data_only)
 	int err, seen;
 
 	err = file_write_back(inode);
-	restore_times(inode);
+	file_restore_times(inode);
 	if (!err)
 		err = page_io_sync(inode->vol->mm->io, inode->fds.buffered,
 				   data_only);
@@ -1054,7 +337,7 @@ static int truncate_frozen(struct inode *inode, uint64_t size)
 		if (size & PAGE_MASK)
 			zero_tail(inode, size);
 	}
-	touch(inode);
+	file_touch(inode);
 	return 0;
 }
 
@@ -1064,7 +347,7 @@ int file_truncate(struct inode *inode, uint64_t size)
 
 	if (size > inode->vol->max_file_size)
 		return -EFBIG;
-	err = users_get(inode);
+	err = file_users_get(inode);
 	if (err)
 		return err;
 	err = inode->fds.writable ? 0 : -EROFS;
@@ -1076,8 +359,8 @@ int file_truncate(struct inode *inode, uint64_t size)
 		rwlock_unlock(&inode->io_lock);
 	}
 	if (!err && address_space_is_clean(&inode->mapping))
-		restore_times(inode);
-	users_put(inode);
+		file_restore_times(inode);
+	file_users_put(inode);
 	return err;
 }
 
@@ -1088,7 +371,7 @@ int file_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t len)
 	struct stat st;
 	int err;
 
-	err = users_get(inode);
+	err = file_users_get(inode);
 	if (err)
 		return err;
 	rwlock_lock(&inode->io_lock);
@@ -1112,19 +395,19 @@ int file_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t len)
 				!allocates || st.st_blocks * 512ll < st.st_size;
 			mutex_unlock(&inode->attr_lock);
 		}
-		touch(inode);
+		file_touch(inode);
 	}
 	rwlock_unlock(&inode->io_lock);
 	if (!err)
-		restore_times(inode);
-	users_put(inode);
+		file_restore_times(inode);
+	file_users_put(inode);
 	return err;
 }
 
 int64_t file_seek(struct inode *inode, uint64_t offset, int whence)
 {
 	int64_t at;
-	int err = users_get(inode);
+	int err = file_users_get(inode);
 
 	if (err)
 		return err;
@@ -1136,6 +419,6 @@ int64_t file_seek(struct inode *inode, uint64_t offset, int whence)
 			at = -errno;
 	}
 	rwlock_unlock_shared(&inode->io_lock);
-	users_put(inode);
+	file_users_put(inode);
 	return at;
 }

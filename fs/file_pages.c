@@ -1,0 +1,273 @@
+/*
+ * file_pages.c - the owner of a file's pages: address_space_ops of a file
+ * volume. The numbers are the invariants of fs/file.c.
+ */
+#include "fs/file.h"
+
+#include "fs/fs.h"
+#include "fs/internal.h"
+#include "mm/page_alloc.h"
+#include "mm/page_cache.h"
+
+#include <errno.h>
+#include <string.h>
+
+static struct inode *inode_of(struct address_space *m)
+{
+	return container_of(m, struct inode, mapping);
+}
+
+static void file_hold(struct address_space *m)
+{
+	struct inode *inode = inode_of(m);
+
+	/* Whoever makes a page dirty has the file open. */
+	inode_ref(inode);
+	ASSERT(inode->users > 0);
+	inode->users++; /* not from 0: needs no lock */
+}
+
+static void file_put(struct address_space *m)
+{
+	struct inode *inode = inode_of(m);
+
+	file_users_put(inode);
+	inode_put(inode);
+}
+
+static void run_io_done(struct page_io *io, unsigned int which);
+
+static void io0_done(struct page_io *io)
+{
+	run_io_done(io, 0);
+}
+
+static void io1_done(struct page_io *io)
+{
+	run_io_done(io, 1);
+}
+
+static void end_written(struct page_run *run, int err)
+{
+	struct inode *inode = inode_of(run->mapping);
+	uint64_t bytes = 0;
+
+	if (run->bounce)
+		mempool_free(&run->mapping->mm->bounce, run->bounce);
+	/* The blocks are there now (5). */
+	for (unsigned int i = 0; !err && i < run->nr; i++)
+		if (page_test_and_clear(run->pages[i], PG_reserved_space))
+			bytes += PAGE_SIZE;
+	if (bytes)
+		space_release(inode->vol, bytes, true);
+	page_run_write_done(run, err);
+}
+
+/*
+ * What a read did not deliver is zeroes only where the file has ended. A short
+ * read before that is an error: it is tried again, a page at a time.
+ */
+int file_check_short(struct inode *inode, uint64_t offset, uint64_t want,
+		     int64_t got)
+{
+	if (got < 0)
+		return (int)got;
+	if ((uint64_t)got < want &&
+	    offset + (uint64_t)got < atomic_load(&inode->backing_size))
+		return -EIO;
+	return 0;
+}
+
+static void run_io_done(struct page_io *io, unsigned int which)
+{
+	struct page_run *run = container_of(io, struct page_run, io[which]);
+	struct mm *mm = run->mapping->mm;
+	int none = 0, err = io->result < 0 ? (int)io->result : 0;
+
+	if (io->op == PAGE_IO_WRITE && !err) {
+		vmstat_add(mm, PGPGOUT, (long)(io->result >> 10));
+		if ((uint64_t)io->result < io->nr_bytes)
+			err = -ENOSPC; /* all a short write can mean here */
+	} else if (!err) {
+		err = file_check_short(inode_of(run->mapping), io->offset,
+				       io->nr_bytes, io->result);
+		atomic_fetch_add(&run->nr_bytes, (uint64_t)io->result);
+	}
+	if (err)
+		atomic_compare_exchange_strong(&run->error, &none, err);
+	if (atomic_fetch_sub(&run->nr_io, 1) > 1)
+		return;
+	if (io->op == PAGE_IO_WRITE)
+		end_written(run, atomic_load(&run->error));
+	else
+		page_run_read_done(run, atomic_load(&run->nr_bytes),
+				   atomic_load(&run->error));
+}
+
+static void run_init(struct page_run *run, unsigned int nr_io)
+{
+	atomic_store(&run->nr_io, nr_io);
+	atomic_store(&run->error, 0);
+	atomic_store(&run->nr_bytes, 0);
+	run->bounce = NULL;
+}
+
+static void run_io(struct page_run *run, unsigned int which,
+		   const struct page_io *io)
+{
+	run->io[which] = *io;
+	run->io[which].done = which ? io1_done : io0_done;
+	page_io_queue(run->mapping->mm->io, &run->io[which]);
+}
+
+static void file_read_run(struct address_space *m, struct page_run *run)
+{
+	struct inode *inode = inode_of(m);
+	bool direct = inode->fds.direct >= 0;
+
+	page_run_map(run, 0, run->nr);
+	run_init(run, 1);
+	run_io(run, 0,
+	       &(struct page_io){
+		       .op = PAGE_IO_READ,
+		       .fd = direct ? inode->fds.direct : inode->fds.buffered,
+		       .drop_behind = !direct,
+		       .offset = run->first << PAGE_SHIFT,
+		       .iov = run->iov,
+		       .nr_iov = run->nr,
+		       .nr_bytes = (uint64_t)run->nr << PAGE_SHIFT,
+	       });
+}
+
+/*
+ * Make room for [start, end) and let the file grow to end, which is not past
+ * what was acknowledged: writes behind the end would each move it, and wait.
+ */
+static int extend(struct inode *inode, uint64_t start, uint64_t end)
+{
+	struct volume *vol = inode->vol;
+	struct page_io_engine *io = vol->mm->io;
+	int err = -EOPNOTSUPP;
+
+	if (end <= atomic_load(&inode->backing_size))
+		return 0;
+	if (!atomic_load(&vol->no_fallocate))
+		err = page_io_fallocate(io, inode->fds.buffered, start,
+					end - start);
+	mutex_lock(&inode->attr_lock);
+	if (err == -EOPNOTSUPP || err == -ENOSYS) {
+		atomic_store(&vol->no_fallocate, true);
+		err = 0;
+		/* Looked at again: another run may have gone further. */
+		if (end > atomic_load(&inode->backing_size))
+			err = page_io_truncate(io, inode->fds.buffered, end);
+	}
+	if (!err && end > atomic_load(&inode->backing_size))
+		atomic_store(&inode->backing_size, end);
+	mutex_unlock(&inode->attr_lock);
+	return err;
+}
+
+/* Send the partial page from a registered frame, if one is to be had. */
+static void bounce_tail(struct page_run *run, unsigned int i, unsigned int len)
+{
+	struct mm *mm = run->mapping->mm;
+
+	run->iov[i].iov_len = len;
+	run->bounce = mempool_alloc(&mm->bounce, GFP_MEMALLOC);
+	if (!run->bounce)
+		return;
+	memcpy(page_address(&mm->arena, run->bounce), run->iov[i].iov_base,
+	       len);
+	run->iov[i].iov_base = page_address(&mm->arena, run->bounce);
+}
+
+static void file_write_run(struct address_space *m, struct page_run *run)
+{
+	struct inode *inode = inode_of(m);
+	uint64_t start = run->first << PAGE_SHIFT;
+	uint64_t size = atomic_load(&inode->size);
+	uint64_t end = min_of(start + ((uint64_t)run->nr << PAGE_SHIFT), size);
+	bool direct = inode->fds.direct >= 0;
+	unsigned int whole, tail;
+	int err;
+
+	ASSERT(end > start); /* (4): pages behind the end are gone */
+	err = extend(inode, start, end);
+	if (err) {
+		page_run_write_done(run, err);
+		return;
+	}
+	whole = (unsigned int)((end - start) >> PAGE_SHIFT);
+	tail = (unsigned int)((end - start) & PAGE_MASK);
+	if (!direct && tail) /* one buffered write takes both */
+		whole = run->nr;
+	page_run_map(run, 0, run->nr);
+	ASSERT(whole + (tail > 0 && direct) == run->nr);
+	run_init(run, (whole > 0) + (tail > 0 && direct));
+	if (whole > 0) {
+		if (!direct)
+			run->iov[run->nr - 1].iov_len -=
+				(start + ((uint64_t)run->nr << PAGE_SHIFT)) -
+				end;
+		run_io(run, 0,
+		       &(struct page_io){
+			       .op = PAGE_IO_WRITE,
+			       .fd = direct ? inode->fds.direct
+					    : inode->fds.buffered,
+			       .drop_behind = !direct,
+			       .offset = start,
+			       .iov = run->iov,
+			       .nr_iov = whole,
+			       .nr_bytes = direct ? (uint64_t)whole
+							    << PAGE_SHIFT
+						  : end - start,
+		       });
+	}
+	if (tail && direct) {
+		/* Exactly as long as it is; never past the end, even briefly. */
+		vmstat_inc(m->mm, WRITE_IO_TAIL);
+		bounce_tail(run, whole, tail);
+		run_io(run, 1,
+		       &(struct page_io){
+			       .op = PAGE_IO_WRITE,
+			       .fd = inode->fds.buffered,
+			       .drop_behind = true,
+			       .offset =
+				       start + ((uint64_t)whole << PAGE_SHIFT),
+			       .iov = &run->iov[whole],
+			       .nr_iov = 1,
+			       .nr_bytes = tail,
+		       });
+	}
+}
+
+static enum pageout_result file_pageout(struct address_space *m,
+					struct page *page)
+{
+	(void)page;
+	/* The flusher writes it with its neighbours, in order. */
+	writeback_kick(m);
+	return PAGEOUT_STARTED;
+}
+
+static void file_page_dropped(struct address_space *m, struct page *page)
+{
+	if (page_test_and_clear(page, PG_reserved_space))
+		space_release(inode_of(m)->vol, PAGE_SIZE, false);
+}
+
+static void file_written(struct address_space *m)
+{
+	file_restore_times(inode_of(m));
+}
+
+const struct address_space_ops file_aops = {
+	.read_run = file_read_run,
+	.write_run = file_write_run,
+	.pageout = file_pageout,
+	.page_dropped = file_page_dropped,
+	.written = file_written,
+	.hold = file_hold,
+	.release = file_put,
+};

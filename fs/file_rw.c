@@ -1,0 +1,469 @@
+/*
+ * file_rw.c - reading and writing through cached pages, on three paths. The
+ * numbers are the invariants of fs/file.c.
+ */
+#include "fs/file.h"
+
+#include "fs/fs.h"
+#include "fs/internal.h"
+#include "mm/page_alloc.h"
+#include "mm/page_cache.h"
+#include "mm/page_wait.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* The largest window; a share of the arena where that is small. */
+enum { READAHEAD_PAGES_MAX = 128, READAHEAD_SHARE = 64 };
+
+/* --- reading ------------------------------------------------------------- */
+
+static unsigned int window_max(const struct mm *mm)
+{
+	return (unsigned int)min_of(mm->arena.nr_pages / READAHEAD_SHARE,
+				    (pfn_t)READAHEAD_PAGES_MAX);
+}
+
+/* The pages of a read that is cut at the end of the file. */
+static void read_range(struct request *rq, pgoff_t *first, unsigned int *nr)
+{
+	uint64_t size = atomic_load(&rq->inode->size);
+
+	if (rq->offset >= size)
+		rq->size = 0;
+	else
+		rq->size =
+			(size_t)min_of((uint64_t)rq->size, size - rq->offset);
+	*first = rq->offset >> PAGE_SHIFT;
+	*nr = rq->size == 0 ? 0
+			    : (unsigned int)(pages_of(rq->offset + rq->size) -
+					     *first);
+	ASSERT(*nr <= REQUEST_PAGES_MAX);
+}
+
+/* Ask readahead what to read, and begin. Never blocks with GFP_NOWAIT. */
+static void read_ahead(struct request *rq, enum readahead_cause cause,
+		       pgoff_t index, unsigned int nr, gfp_t gfp)
+{
+	struct inode *inode = rq->inode;
+	struct mm *mm = rq->vol->mm;
+	struct readahead_request ask = {
+		.cause = cause,
+		.index = index,
+		.nr = nr,
+		.nr_file = pages_of(atomic_load(&inode->size)),
+		.max = max_of(window_max(mm), 1u),
+	};
+	struct readahead_plan plan;
+	unsigned int started;
+
+	mutex_lock(&rq->file->lock);
+	plan = readahead_next(&rq->file->ra, &ask);
+	mutex_unlock(&rq->file->lock);
+	if (plan.nr == 0)
+		return;
+	started = page_cache_read(&inode->mapping, plan.first, plan.nr,
+				  plan.marker, gfp);
+	if (plan.nr > nr)
+		vmstat_add(mm, READAHEAD_PAGES, (long)(plan.nr - nr));
+	if (started < plan.nr && plan.nr > nr)
+		vmstat_inc(mm, READAHEAD_STOPPED);
+}
+
+/* Collect what is there; what is missing begins at rq->nr_pages. */
+static bool collect(struct request *rq, pgoff_t first, unsigned int nr)
+{
+	rq->nr_pages += page_cache_find_run(
+		&rq->inode->mapping, first + rq->nr_pages, nr - rq->nr_pages,
+		rq->pages + rq->nr_pages);
+	return rq->nr_pages == nr;
+}
+
+/*
+ * Mark what was read as used; reading on inside a page is no further use of
+ * it. A marker met on the way starts the next window.
+ */
+static void note_read(struct request *rq, pgoff_t first)
+{
+	struct mm *mm = rq->vol->mm;
+	pgoff_t next;
+
+	mutex_lock(&rq->file->lock);
+	next = rq->file->ra.next;
+	readahead_note(&rq->file->ra, first, rq->nr_pages);
+	mutex_unlock(&rq->file->lock);
+	for (unsigned int i = 0; i < rq->nr_pages; i++) {
+		bool again =
+			i == 0 && first + 1 == next && (rq->offset & PAGE_MASK);
+
+		if (!again)
+			page_mark_accessed(mm, rq->pages[i]);
+		if (page_test(rq->pages[i], PG_readahead) &&
+		    page_test_and_clear(rq->pages[i], PG_readahead))
+			read_ahead(rq, RA_MARKER, first + i, rq->nr_pages,
+				   GFP_NOWAIT);
+	}
+}
+
+bool file_read_hit(struct request *rq)
+{
+	unsigned int nr;
+	pgoff_t first;
+
+	read_range(rq, &first, &nr);
+	rq->nr_pages = 0;
+	if (!collect(rq, first, nr))
+		return false;
+	note_read(rq, first);
+	vmstat_add(rq->vol->mm, CACHE_HIT, nr);
+	vmstat_inc(rq->vol->mm, PATH_HIT);
+	return true;
+}
+
+void file_read_end(struct request *rq)
+{
+	for (unsigned int i = 0; i < rq->nr_pages; i++)
+		page_put(rq->vol->mm, rq->pages[i]);
+	rq->nr_pages = 0;
+}
+
+static void read_done(struct request *rq, pgoff_t first)
+{
+	note_read(rq, first);
+	rq->finish(rq, 0);
+}
+
+static void read_resume(struct page_waiter *w)
+{
+	struct request *rq = container_of(w, struct request, waiter);
+
+	page_put(rq->vol->mm, w->page);
+	file_read_miss(rq);
+}
+
+/*
+ * Called again whenever the first page that was missing has been read; each
+ * time there is at least one page more, or a worker takes over.
+ */
+void file_read_miss(struct request *rq)
+{
+	struct address_space *m = &rq->inode->mapping;
+	struct page *page;
+	unsigned int nr;
+	pgoff_t first;
+	bool there;
+
+	for (;;) {
+		read_range(rq, &first, &nr);
+		if (rq->nr_pages > nr || collect(rq, first, nr)) {
+			read_done(rq, first);
+			return;
+		}
+		page = page_cache_find(m, first + rq->nr_pages);
+		if (!page && rq->nr_begun <= rq->nr_pages) {
+			unsigned int missing = nr - rq->nr_pages;
+
+			rq->nr_begun = rq->nr_pages + 1;
+			vmstat_add(rq->vol->mm, CACHE_MISS, missing);
+			read_ahead(rq, RA_MISS, first + rq->nr_pages, missing,
+				   GFP_NOWAIT);
+			page = page_cache_find(m, first + rq->nr_pages);
+		}
+		if (!page)
+			break; /* no frame, or it failed */
+		rq->waiter.wake = read_resume;
+		if (page_wait_async(&rq->vol->mm->page_waits, page, PG_locked,
+				    &rq->waiter))
+			return;
+		/* Not locked any more: there, or gone again. */
+		there = page_test(page, PG_uptodate);
+		page_put(rq->vol->mm, page);
+		if (!there)
+			break;
+	}
+	rq->run = file_read_slow;
+	request_queue(&rq->vol->fs->requests, rq, REQUEST_SERVE);
+}
+
+/* Read whole pages into memory that is not in the cache. */
+static int read_around(struct inode *inode, pgoff_t first, unsigned int nr,
+		       char *to)
+{
+	struct iovec iov = { to, (size_t)nr << PAGE_SHIFT };
+	bool direct = inode->fds.direct >= 0;
+	struct page_io io = {
+		.op = PAGE_IO_READ,
+		.fd = direct ? inode->fds.direct : inode->fds.buffered,
+		.drop_behind = !direct,
+		.offset = first << PAGE_SHIFT,
+		.iov = &iov,
+		.nr_iov = 1,
+		.nr_bytes = iov.iov_len,
+	};
+	int64_t n = page_io_submit_wait(inode->vol->mm->io, &io);
+	int err = file_check_short(inode, io.offset, io.nr_bytes, n);
+
+	if (err)
+		return err;
+	memset(to + n, 0, iov.iov_len - (size_t)n);
+	return 0;
+}
+
+/*
+ * No frame to be had, or a page that cannot be read: go around the cache, a
+ * page at a time, into the emergency buffer. Cached pages are newer than the
+ * file. rq->data points to the result.
+ */
+static int read_uncached(struct request *rq, pgoff_t first, unsigned int nr)
+{
+	struct fs *fs = rq->vol->fs;
+	struct mm *mm = rq->vol->mm;
+	int err = 0;
+
+	for (unsigned int i = 0; i < nr && !err; i++) {
+		char *to = fs->emergency + ((size_t)i << PAGE_SHIFT);
+		struct page *page = NULL;
+
+		vmstat_inc(mm, CACHE_UNCACHED_READ);
+		/* Twice: it may have been cached while we read the file. */
+		for (int try = 0; try < 2 && !page; try++) {
+			if (page_cache_find_run(&rq->inode->mapping, first + i,
+						1, &page) == 0)
+				page = NULL;
+			if (!page && try == 0)
+				err = read_around(rq->inode, first + i, 1, to);
+		}
+		if (page) {
+			memcpy(to, page_address(&mm->arena, page), PAGE_SIZE);
+			page_put(mm, page);
+			err = 0;
+		}
+	}
+	return err;
+}
+
+void file_read_slow(struct request *rq)
+{
+	struct address_space *m = &rq->inode->mapping;
+	struct mm *mm = rq->vol->mm;
+	struct fs *fs = rq->vol->fs;
+	unsigned int nr;
+	pgoff_t first;
+	int err;
+
+	for (int failures = 0; failures < 2;) {
+		struct page *page;
+
+		read_range(rq, &first, &nr);
+		if (rq->nr_pages > nr || collect(rq, first, nr)) {
+			read_done(rq, first);
+			return;
+		}
+		page_cache_read(m, first + rq->nr_pages, nr - rq->nr_pages,
+				UINT64_MAX, GFP_KERNEL);
+		page = page_cache_find(m, first + rq->nr_pages);
+		if (!page) {
+			failures++;
+			continue;
+		}
+		page_wait(&mm->page_waits, page, PG_locked);
+		failures += !page_test(page, PG_uptodate);
+		page_put(mm, page);
+	}
+	file_read_end(rq);
+	mutex_lock(&fs->emergency_lock);
+	read_range(rq, &first, &nr);
+	err = read_uncached(rq, first, nr);
+	rq->data = fs->emergency + (rq->offset & PAGE_MASK);
+	rq->finish(rq, err);
+	mutex_unlock(&fs->emergency_lock);
+}
+
+/* --- writing ------------------------------------------------------------- */
+
+/* Fill a locked page that is to be written in part (2). May block. */
+static int fill(struct inode *inode, struct page *page)
+{
+	struct mm *mm = inode->vol->mm;
+	char *to = page_address(&mm->arena, page);
+	int err = 0;
+
+	if (page->index << PAGE_SHIFT >= atomic_load(&inode->backing_size))
+		memset(to, 0, PAGE_SIZE);
+	else
+		err = read_around(inode, page->index, 1, to);
+	if (!err)
+		page_set(page, PG_uptodate);
+	return err;
+}
+
+static bool needs_block(struct inode *inode, const struct page *page)
+{
+	return !page_test(page, PG_dirty | PG_reserved_space) &&
+	       (inode->maybe_sparse ||
+		(page->index + 1) << PAGE_SHIFT >
+			atomic_load(&inode->backing_size));
+}
+
+static void grow_size(struct inode *inode, uint64_t start, uint64_t end)
+{
+	mutex_lock(&inode->time_lock);
+	if (start > atomic_load(&inode->size))
+		inode->maybe_sparse = true;
+	if (end > atomic_load(&inode->size))
+		atomic_store(&inode->size, end);
+	mutex_unlock(&inode->time_lock);
+}
+
+/* A new page that was not filled goes again, so that nobody finds it (3). */
+static void abandon(struct inode *inode, struct page *page)
+{
+	if (!page_test(page, PG_uptodate))
+		page_cache_remove(&inode->mapping, page);
+}
+
+/*
+ * Take the part of the write that falls into one page. 0, -EAGAIN: needs to
+ * block (gfp did not allow it), -ENOMEM, or -errno.
+ */
+static int write_page(struct request *rq, gfp_t gfp)
+{
+	struct inode *inode = rq->inode;
+	struct mm *mm = rq->vol->mm;
+	uint64_t at = rq->offset + rq->done;
+	size_t from = at & PAGE_MASK;
+	size_t len = min_of(PAGE_SIZE - from, rq->size - rq->done);
+	struct page *page;
+	int err;
+
+	page = page_cache_grab(&inode->mapping, at >> PAGE_SHIFT, gfp, &err);
+	if (!page)
+		return err;
+	if (!page_test(page, PG_uptodate) && len < PAGE_SIZE) {
+		bool behind = page->index << PAGE_SHIFT >=
+			      atomic_load(&inode->backing_size);
+
+		err = behind || (gfp & GFP_RECLAIM) ? fill(inode, page)
+						    : -EAGAIN;
+		if (err)
+			goto out_abandon;
+	}
+	if (needs_block(inode, page)) {
+		err = space_reserve(rq->vol, PAGE_SIZE);
+		if (err)
+			goto out_abandon;
+		page_set(page, PG_reserved_space); /* (5) */
+	}
+	memcpy((char *)page_address(&mm->arena, page) + from,
+	       rq->data + rq->done, len);
+	page_set(page, PG_uptodate);
+	/* Before it is dirty: writeback cuts at the size. */
+	grow_size(inode, at, at + len);
+	page_set_dirty(&inode->mapping, page);
+	file_touch(inode); /* while it cannot be written back */
+	rq->done += len;
+	page_unlock(&mm->page_waits, page);
+	/* Writing on inside a page is no further use of it. */
+	if (from == 0 ||
+	    atomic_load(&rq->file->last_written) != at >> PAGE_SHIFT)
+		page_mark_accessed(mm, page);
+	atomic_store(&rq->file->last_written, at >> PAGE_SHIFT);
+	page_put(mm, page);
+	return 0;
+
+out_abandon:
+	abandon(inode, page);
+	page_unlock(&mm->page_waits, page);
+	page_put(mm, page);
+	return err;
+}
+
+/* Cut what the backing file system could never hold. */
+static int limit_size(struct request *rq)
+{
+	uint64_t max = rq->vol->max_file_size;
+
+	if (rq->size == 0)
+		return 0;
+	if (rq->offset >= max)
+		return -EFBIG;
+	rq->size = (size_t)min_of((uint64_t)rq->size, max - rq->offset);
+	return 0;
+}
+
+static int write_pages(struct request *rq, gfp_t gfp)
+{
+	int err = 0;
+
+	while (rq->done < rq->size && !err)
+		err = write_page(rq, gfp);
+	return err;
+}
+
+static uint64_t balance(struct request *rq)
+{
+	return balance_dirty_pages(rq->vol->mm, pages_of(rq->size));
+}
+
+bool file_write_hit(struct request *rq, int *err, uint64_t *pause_ns)
+{
+	*pause_ns = 0;
+	*err = limit_size(rq);
+	if (*err)
+		return true;
+	if (!rwlock_trylock_shared(&rq->inode->io_lock))
+		return false;
+	*err = write_pages(rq, GFP_NOWAIT | GFP_GROWTH);
+	rwlock_unlock_shared(&rq->inode->io_lock);
+	if (*err == -EAGAIN || *err == -ENOMEM)
+		return false;
+	if (rq->done > 0)
+		*err = 0; /* a short write; the next one hears of it */
+	*pause_ns = balance(rq);
+	vmstat_inc(rq->vol->mm, PATH_HIT);
+	return true;
+}
+
+void file_write_finish(struct request *rq)
+{
+	/* At the limit a pause is followed by another. */
+	if (dirty_limit_reached(rq->vol->mm))
+		request_repark(&rq->vol->fs->requests, rq,
+			       BALANCE_PAUSE_MAX / 10);
+	else
+		rq->finish(rq, 0);
+}
+
+static void write_again(struct request *rq)
+{
+	rq->run = file_write_slow;
+	request_queue(&rq->vol->fs->requests, rq, REQUEST_GROW);
+}
+
+void file_write_slow(struct request *rq)
+{
+	struct request_engine *e = &rq->vol->fs->requests;
+	uint64_t pause;
+	int err = limit_size(rq);
+
+	if (!err) {
+		rwlock_lock_shared(&rq->inode->io_lock);
+		err = write_pages(rq, GFP_KERNEL | GFP_GROWTH);
+		rwlock_unlock_shared(&rq->inode->io_lock);
+	}
+	if (err == -ENOMEM) {
+		if (oom_judge(rq->vol->mm, &rq->oom) == OOM_WAIT) {
+			request_park(e, rq, BALANCE_PAUSE_MAX / 10,
+				     write_again);
+			return;
+		}
+		err = -ENOSPC;
+	}
+	if (rq->done > 0)
+		err = 0;
+	pause = err ? 0 : balance(rq);
+	if (pause > 0)
+		request_park(e, rq, pause, file_write_finish);
+	else
+		rq->finish(rq, err);
+}
