@@ -111,7 +111,6 @@ static int start_mount(struct process *p, struct mount *m)
 	vol->owner_gid = getgid();
 	vol->read_only = p->options.read_only;
 	vol->sync = p->options.sync;
-	vol->index = (int)p->fs.nr_volumes;
 	snprintf(vol->source, sizeof(vol->source), "%s", m->source.path);
 	snprintf(vol->mountpoint, sizeof(vol->mountpoint), "%s",
 		 m->source.mountpoint);

@@ -199,7 +199,6 @@ void request_queue(struct request_engine *e, struct request *rq,
 {
 	vmstat_inc(e->mm, PATH_WORKER);
 	mutex_lock(&e->lock);
-	rq->class = class;
 	list_add_tail(&e->queues[class].requests, &rq->link);
 	cond_signal(&e->queues[class].more);
 	mutex_unlock(&e->lock);

@@ -67,7 +67,6 @@ struct request {
 	struct list_head link; /* in a queue, or the parking */
 	uint64_t until_ns;     /* parked: not longer than this */
 	void (*unpark)(struct request *rq);
-	enum request_class class;
 	struct page *pages[REQUEST_PAGES_MAX];
 };
 

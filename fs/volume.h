@@ -46,7 +46,6 @@ struct volume {
 	 */
 	void (*prune)(struct volume *vol, unsigned long nr);
 	void *session; /* fs/fuse_session.c's */
-	int index;     /* in fs->volumes (C) */
 };
 
 /*

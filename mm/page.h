@@ -35,7 +35,6 @@ enum page_flag {
 	PG_buddy = 1u << 16,	      /* first page of a free buddy block */
 	PG_slab = 1u << 17,	      /* objects live here */
 	PG_tail = 1u << 18,	      /* not the first page of its folio */
-	PG_reserved = 1u << 19,	      /* boot memory: never freed */
 };
 
 struct page {
