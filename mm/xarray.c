@@ -192,7 +192,9 @@ int xa_store(struct xarray *xa, uint64_t index, void *entry,
 		node = node->slots[slot];
 	}
 	for (int t = 0; t < XA_NR_TAGS; t++)
-		tag_clear_up(node, slot_of(node, index), (enum xa_tag)t);
+		if (t != XA_RESERVED)
+			tag_clear_up(node, slot_of(node, index),
+				     (enum xa_tag)t);
 	slot_set(node, slot_of(node, index), entry);
 	return 0;
 }

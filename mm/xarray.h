@@ -5,7 +5,7 @@
  * A tree of nodes with 64 slots; the path to an index is its bits, six at a
  * time. An entry is a pointer (aligned to 8) or a *value*: a number of 62 bits
  * marked by its lowest bit, for what is remembered of a page that is not in
- * memory. Each entry has three tags, and each node knows which of its slots
+ * memory. Each entry has four tags, and each node knows which of its slots
  * has a tagged entry below it, so that "the next dirty page" costs the height
  * of the tree.
  *
@@ -24,7 +24,8 @@ struct kmem_cache;
 #define XA_NR_SLOTS  (1u << XA_SLOT_BITS)
 #define XA_MAX_LEVEL 11 /* 64 bits, six at a time */
 
-enum xa_tag { XA_DIRTY, XA_WRITEBACK, XA_TOWRITE, XA_NR_TAGS };
+/* XA_RESERVED stays when one entry takes another's place: see xa_store(). */
+enum xa_tag { XA_DIRTY, XA_WRITEBACK, XA_TOWRITE, XA_RESERVED, XA_NR_TAGS };
 #define XA_PRESENT XA_NR_TAGS /* for xa_find(): any entry */
 
 struct xa_node {
@@ -84,8 +85,9 @@ void xa_stash_drain(struct xarray *xa, struct xa_stash *stash);
 void *xa_load(const struct xarray *xa, uint64_t index);
 
 /*
- * Put entry (not NULL) at index, untagged, in place of what was there. Nodes
- * come from the stash, or, if stash is NULL, from the cache at once. Returns 0,
+ * Put entry (not NULL) at index, in place of what was there, and without its
+ * tags but XA_RESERVED, which is the index's rather than the entry's. Nodes come
+ * from the stash, or, if stash is NULL, from the cache at once. Returns 0,
  * or -ENOMEM and nothing has changed but the tree's height.
  */
 int xa_store(struct xarray *xa, uint64_t index, void *entry,

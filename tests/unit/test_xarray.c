@@ -115,8 +115,11 @@ static void store_step(void)
 	struct row *r = any_row();
 	void *entry = any_entry();
 
+	bool reserved = r->entry && r->tags[XA_RESERVED];
+
 	assert_int_equal(xa_store(&xa, r->index, entry, NULL), 0);
 	row_put(r, entry);
+	r->tags[XA_RESERVED] = reserved; /* the index's, not the entry's */
 }
 
 static void erase_step(void)
