@@ -3,6 +3,9 @@
 
 #include "mm/mm.h"
 
+/* Who pins a mapping that is being destroyed is done with it in no time. */
+#define PIN_WAIT_NS (100 * 1000)
+
 static struct mapping_bucket *bucket_of(struct mapping_table *t,
 					mapping_id_t id)
 {
@@ -37,26 +40,61 @@ void address_space_destroy(struct address_space *m)
 {
 	struct mapping_bucket *b = bucket_of(m->mm->mappings, m->id);
 
-	ASSERT(m->nr_pages == 0 && !m->pages.root);
+	ASSERT(m->nr_pages == 0 && m->nr_values == 0 && !m->pages.root);
 	ASSERT(!m->on_dirty_list);
 	mutex_lock(&b->lock);
 	list_del(&m->id_link);
+	while (m->nr_pins > 0) {
+		mutex_unlock(&b->lock);
+		os_sleep_ns(PIN_WAIT_NS);
+		mutex_lock(&b->lock);
+	}
 	mutex_unlock(&b->lock);
+}
+
+static struct address_space *find(struct mapping_bucket *b, mapping_id_t id)
+	must_hold(b->lock)
+{
+	struct address_space *m;
+
+	list_for_each_entry(m, &b->mappings, struct address_space, id_link)
+		if (m->id == id)
+			return m;
+	return NULL;
 }
 
 struct address_space *address_space_find(struct mm *mm, mapping_id_t id)
 {
 	struct mapping_bucket *b = bucket_of(mm->mappings, id);
-	struct address_space *m, *found = NULL;
+	struct address_space *m;
 
 	mutex_lock(&b->lock);
-	list_for_each_entry(m, &b->mappings, struct address_space, id_link)
-		if (m->id == id) {
-			found = m;
-			break;
-		}
+	m = find(b, id);
 	mutex_unlock(&b->lock);
-	return found;
+	return m;
+}
+
+struct address_space *address_space_pin(struct mm *mm, mapping_id_t id)
+{
+	struct mapping_bucket *b = bucket_of(mm->mappings, id);
+	struct address_space *m;
+
+	mutex_lock(&b->lock);
+	m = find(b, id);
+	if (m)
+		m->nr_pins++;
+	mutex_unlock(&b->lock);
+	return m;
+}
+
+void address_space_unpin(struct address_space *m)
+{
+	struct mapping_bucket *b = bucket_of(m->mm->mappings, m->id);
+
+	mutex_lock(&b->lock);
+	ASSERT(m->nr_pins > 0);
+	m->nr_pins--;
+	mutex_unlock(&b->lock);
 }
 
 bool address_space_is_empty(struct address_space *m)

@@ -39,6 +39,8 @@ struct page_run {
 	/* for the owner, while it has the run ----------------------------- */
 	struct page *bounce;	    /* where the partial page is sent from */
 	struct page_io io[2];	    /* the whole pages; the partial last one */
+	struct list_head wait;	    /* for a buffer of swap */
+	unsigned int next;	    /* page to go on with then */
 	_Atomic unsigned int nr_io; /* how many of them are under way */
 	_Atomic int error;	    /* the first -errno, or 0 */
 	_Atomic uint64_t nr_bytes;  /* read so far */
@@ -48,6 +50,7 @@ enum pageout_result {
 	PAGEOUT_KEEP,	 /* cannot go now; stays where it is */
 	PAGEOUT_STARTED, /* is being written, or will be soon */
 	PAGEOUT_CLEAN,	 /* is clean now: drop it */
+	PAGEOUT_BUSY,	 /* as KEEP, and so will the others, for a moment */
 };
 
 /*
@@ -73,9 +76,24 @@ struct address_space_ops {
 	 * locked.
 	 */
 	void (*page_dropped)(struct address_space *m, struct page *page);
-	/* A value entry has been taken out. */
+	/* A value entry has been taken out: what it stood for is void. */
 	void (*free_value)(struct address_space *m, pgoff_t index,
 			   uint64_t value);
+	/*
+	 * A page, locked, has taken a value's place; the value is kept with the
+	 * page from now on. The mapping is locked. NULL: free_value() instead.
+	 */
+	void (*value_taken)(struct address_space *m, struct page *page,
+			    uint64_t value);
+	/*
+	 * A page, locked, is about to leave the cache: the value that is to
+	 * take its place, or 0. The mapping is locked. May be NULL.
+	 */
+	uint64_t (*value_left)(struct address_space *m, struct page *page);
+	/* Does it stand for a page of zeroes? Only for anon mappings. */
+	bool (*value_is_zero)(uint64_t value);
+	/* The contents of a page, locked, are void: truncated. May be NULL. */
+	void (*page_truncated)(struct address_space *m, struct page *page);
 	/* Nothing of the mapping is dirty or in flight any more. May block. */
 	void (*written)(struct address_space *m);
 	/* The mapping must stay, because it has dirty pages; and no longer. */
@@ -92,11 +110,18 @@ struct address_space {
 	const struct address_space_ops *ops; /* (C) */
 	const void *group; /* whose it is, for syncing all of a volume (C) */
 	mapping_id_t id;   /* (C) */
+	/*
+	 * Its pages have no home: they are for the anon lists, a hole is zeroes
+	 * without a read, and nothing of it is ever on the dirty list (C).
+	 */
+	bool anon;
 	struct list_head id_link; /* (B) */
+	unsigned int nr_pins;	  /* (B) */
 
 	struct mutex lock;
 	struct xarray pages;	/* (L) */
 	unsigned long nr_pages; /* pages in it (L) */
+	unsigned long nr_values; /* value entries in it (L) */
 	/* Of them; changed with the lock, read at any time. */
 	_Atomic unsigned long nr_dirty, nr_writeback;
 	unsigned int nr_freezers; /* no writeback may begin (L) */
@@ -128,7 +153,7 @@ void mapping_table_init(struct mapping_table *t);
 
 void address_space_init(struct address_space *m, struct mm *mm,
 			const struct address_space_ops *ops, const void *group);
-/* The mapping must be empty, and on no list. */
+/* The mapping must be empty, and on no list. Waits for those who pinned it. */
 void address_space_destroy(struct address_space *m);
 
 /*
@@ -136,6 +161,9 @@ void address_space_destroy(struct address_space *m);
  * has a page of it locked.
  */
 struct address_space *address_space_find(struct mm *mm, mapping_id_t id);
+/* The same, and it stays until address_space_unpin(). Be brief. */
+struct address_space *address_space_pin(struct mm *mm, mapping_id_t id);
+void address_space_unpin(struct address_space *m);
 
 /* Is nothing of it in memory, dirty or in flight? */
 bool address_space_is_empty(struct address_space *m);

@@ -9,6 +9,8 @@
 
 /* Between two looks of its own accord; the kernel of 2.4 woke as often. */
 #define PERIOD_NS (1 * NSEC_PER_SEC)
+/* What is on its way out fills the way: others are waited for so long. */
+#define CONGESTION_WAIT_NS (20 * NSEC_PER_MSEC)
 /* After a run that freed nothing. */
 #define FAILURE_WAIT_NS (50 * NSEC_PER_MSEC)
 
@@ -67,6 +69,10 @@ static unsigned long balance(struct mm *mm, enum zone_type highest)
 				atomic_load(&mm->zones[t].wmark[WMARK_HIGH]));
 		reclaim_round(mm, &sc);
 		freed += sc.nr_reclaimed;
+		if (sc.busy) { /* the disk of swap has to get on first */
+			writeback_wait_progress(mm, CONGESTION_WAIT_NS);
+			sc.busy = false;
+		}
 		/* A round that finds enough is repeated as hard, not harder. */
 		if (sc.nr_reclaimed >= sc.nr_to_reclaim / 2)
 			prio++;

@@ -26,6 +26,7 @@ static enum lru_list list_of(const struct page *page)
 
 void lruvec_init(struct lruvec *v)
 {
+	*v = (struct lruvec){ .cost = { 0 } };
 	mutex_init(&v->lock);
 	for (int i = 0; i < NR_LRU_LISTS; i++) {
 		list_init(&v->lists[i]);
@@ -252,6 +253,55 @@ void lru_putback(struct mm *mm, struct list_head *pages)
 		for (unsigned int i = 0; i < nr; i++)
 			page_put(mm, batch[i]);
 	}
+}
+
+void lru_note_cost(struct mm *mm, enum lru_kind kind, unsigned long nr_io,
+		   unsigned long nr_rotated)
+{
+	struct lruvec *v = &mm->lru;
+	unsigned long size = 0;
+
+	mutex_lock(&v->lock);
+	/* A transfer costs as much as a batch of pages looked at in vain. */
+	v->cost[kind] += nr_io * RECLAIM_CLUSTER + nr_rotated;
+	for (int l = 0; l < LRU_UNEVICTABLE; l++)
+		size += lru_size(v, (enum lru_list)l);
+	while (v->cost[LRU_ANON] + v->cost[LRU_FILE] > size / 4 &&
+	       v->cost[LRU_ANON] + v->cost[LRU_FILE] > 1) {
+		v->cost[LRU_ANON] /= 2;
+		v->cost[LRU_FILE] /= 2;
+	}
+	mutex_unlock(&v->lock);
+}
+
+void lru_shares(struct mm *mm, unsigned long share[NR_LRU_KINDS])
+{
+	unsigned long swappiness = vm_get(mm, VM_SWAPPINESS);
+	struct lruvec *v = &mm->lru;
+	unsigned long anon, file, total;
+
+	mutex_lock(&v->lock);
+	anon = v->cost[LRU_ANON];
+	file = v->cost[LRU_FILE];
+	mutex_unlock(&v->lock);
+	/* Neither kind is ever more than twice as dear as both (Linux). */
+	total = anon + file;
+	share[LRU_ANON] = swappiness * (total + 1) / (total + anon + 1);
+	share[LRU_FILE] = (200 - swappiness) * (total + 1) / (total + file + 1);
+}
+
+unsigned long lru_scan_now(struct mm *mm, enum lru_kind kind, unsigned long nr,
+			   unsigned int batch)
+{
+	struct lruvec *v = &mm->lru;
+	unsigned long now;
+
+	mutex_lock(&v->lock);
+	v->carry[kind] += nr;
+	now = v->carry[kind] / batch * batch;
+	v->carry[kind] -= now;
+	mutex_unlock(&v->lock);
+	return now;
 }
 
 void lru_check(struct mm *mm)

@@ -36,11 +36,18 @@ enum lru_list {
 
 #define LRU_ACTIVE 1 /* LRU_x_INACTIVE + LRU_ACTIVE is its active list */
 
+/* The two kinds of pages that reclaim weighs against each other. */
+enum lru_kind { LRU_ANON, LRU_FILE, NR_LRU_KINDS };
+
 /* (L) guarded by lock. */
 struct lruvec {
 	struct mutex lock;
 	struct list_head lists[NR_LRU_LISTS];	/* newest first (L) */
 	_Atomic unsigned long nr[NR_LRU_LISTS]; /* their lengths (L) */
+	/* What scanning each kind has cost lately, in pages (L). */
+	unsigned long cost[NR_LRU_KINDS];
+	/* Pages still to be scanned that were no full batch (L). */
+	unsigned long carry[NR_LRU_KINDS];
 };
 
 #define LRU_BATCH 15 /* as the kernel's PAGEVEC_SIZE */
@@ -84,6 +91,24 @@ unsigned int lru_isolate(struct mm *mm, enum lru_list list, unsigned int nr,
 			 unsigned long *nr_scanned);
 /* Back to the lists, by their flags; drops the references. */
 void lru_putback(struct mm *mm, struct list_head *pages);
+
+/*
+ * Scanning a kind has cost so many transfers, and so many pages that were found
+ * in use (Linux: lru_note_cost). What is long ago counts less and less.
+ */
+void lru_note_cost(struct mm *mm, enum lru_kind kind, unsigned long nr_io,
+		   unsigned long nr_rotated);
+/*
+ * The share of each kind in what is to be scanned: by swappiness (0: file only,
+ * 100: alike, 200: anon only) and inversely by cost. Only their ratio counts.
+ */
+void lru_shares(struct mm *mm, unsigned long share[NR_LRU_KINDS]);
+/*
+ * So many pages of a kind are to be scanned: how many of them now, in whole
+ * batches. The rest is carried over to the next time.
+ */
+unsigned long lru_scan_now(struct mm *mm, enum lru_kind kind, unsigned long nr,
+			   unsigned int batch);
 
 static inline unsigned long lru_size(struct lruvec *v, enum lru_list list)
 {

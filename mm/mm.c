@@ -92,6 +92,10 @@ static int boot_caches(struct mm *mm)
 				small ? RESERVED_RUNS_SMALL : RESERVED_RUNS);
 	if (err)
 		return err;
+	mm->zero_page = page_alloc(mm, GFP_KERNEL | GFP_ZERO, 0);
+	if (!mm->zero_page)
+		return -ENOMEM;
+	page_set(mm->zero_page, PG_uptodate | PG_unevictable);
 	return mempool_init_pages(mm, &mm->bounce, GFP_DMA, RESERVED_BOUNCE);
 }
 
@@ -174,11 +178,13 @@ void mm_destroy(struct mm *mm)
 	writeback_stop(mm);
 	page_io_stop(mm->io);
 	lru_drain(mm);
+	ASSERT(page_refs(mm->zero_page) == 1);
 	mempool_destroy(&mm->bounce);
 	mempool_destroy(&mm->runs);
 	kmem_cache_destroy(&mm->run_cache);
 	kmem_cache_destroy(&mm->xa_nodes);
 	mm_check_all_free(mm);
+	page_put(mm, mm->zero_page);
 	arena_destroy(&mm->arena);
 	free(mm);
 }
@@ -197,8 +203,9 @@ void mm_check_all_free(struct mm *mm)
 	}
 	used = mm->arena.nr_pages - mm->arena.first_pfn -
 	       page_alloc_nr_free(mm);
-	/* What is left belongs to caches, and to the reserve of bounces. */
+	/* What is left belongs to caches, the reserve of bounces, and swap. */
 	slabs = vmstat_read(mm, NR_SLAB_RECLAIMABLE) +
 		vmstat_read(mm, NR_SLAB_UNRECLAIMABLE);
-	ASSERT(used == slabs + mm->bounce.nr);
+	ASSERT(used == slabs + mm->bounce.nr + 1 /* of zeroes */ +
+			       vmstat_read(mm, NR_SWAP_BUFFERS));
 }

@@ -28,6 +28,8 @@
 #define MM_SIZE_MAX  (1ul << 40)
 #define MM_SLOTS_MAX 64
 
+struct swap;
+
 struct mm_config {
 	size_t size;	       /* bytes; a multiple of PAGE_SIZE */
 	size_t dma_max;	       /* at most so much is registered for I/O */
@@ -64,6 +66,17 @@ struct mm {
 	struct kswapd kswapd;
 	struct page_io_engine *io;
 	bool io_fixed; /* the DMA zone is registered */
+
+	struct page *zero_page; /* what a hole of an anon mapping reads as */
+
+	/*
+	 * What mm/ has to know of swap/, which keeps it up to date: how many
+	 * pages can be pushed out, at full size, and whether there will be
+	 * more room without anybody's doing (a cluster is being compacted).
+	 */
+	struct swap *swap; /* NULL: no anon mappings */
+	_Atomic long nr_swap_free;
+	_Atomic bool swap_compacting;
 
 	struct mutex vm_lock; /* serialises vm_set() */
 	_Atomic long vm[NR_VM_SETTINGS];

@@ -6,9 +6,9 @@
 
 /*
  * Others may free frames and take them again for ever: a writer that has lost
- * so many times, with pauses, is refused.
+ * so many times, with pauses of 20 ms, is refused: within a second.
  */
-enum { TRIES_MAX = 100 };
+enum { TRIES_MAX = 25 };
 
 static bool is_on_its_way(struct mm *mm)
 {
@@ -18,7 +18,10 @@ static bool is_on_its_way(struct mm *mm)
 		writeback_wake(mm);
 	/* In this order: a page that leaves one count is in the other before. */
 	return (dirty && !atomic_load(&mm->writeback.stuck)) ||
-	       vmstat_read(mm, NR_WRITEBACK) > 0;
+	       vmstat_read(mm, NR_WRITEBACK) > 0 ||
+	       vmstat_read(mm, NR_SWAP_PENDING) > 0 ||
+	       atomic_load(&mm->swap_compacting) ||
+	       vmstat_read(mm, NR_INODES_DYING) > 0;
 }
 
 enum oom_verdict oom_judge(struct mm *mm, struct oom_patience *p)

@@ -3,8 +3,9 @@
  *
  * A kernel picks a process and kills it. Here it is the write that asked for
  * more that fails, and only if waiting would not help: nothing is being
- * written out, what is dirty cannot be, and nothing was freed since the writer
- * was last told to wait.
+ * written or swapped out, what is dirty cannot be, no cluster of swap is being
+ * made free, no file is on its way to be deleted, and nothing was freed since
+ * the writer was last told to wait.
  */
 #ifndef MM_OOM_H
 #define MM_OOM_H

@@ -32,6 +32,7 @@ enum page_flag {
 	PG_reclaim = 1u << 10,	      /* free it as soon as it is clean */
 	PG_readahead = 1u << 11,      /* reading it starts the next window */
 	PG_reserved_space = 1u << 12, /* its volume holds a block for it */
+	PG_swapcache = 1u << 13,      /* a value (private) stands for it too */
 	PG_buddy = 1u << 16,	      /* first page of a free buddy block */
 	PG_slab = 1u << 17,	      /* objects live here */
 	PG_tail = 1u << 18,	      /* not the first page of its folio */
@@ -53,6 +54,7 @@ struct page {
 	union {
 		void *freelist;	   /* PG_slab: first free object */
 		struct page *head; /* PG_tail: its folio */
+		uint64_t private;  /* PG_swapcache: the value (page lock) */
 	};
 	void *cache; /* PG_slab: struct kmem_cache */
 };

@@ -31,6 +31,13 @@ struct page *page_cache_find(struct address_space *m, pgoff_t index)
 	return page;
 }
 
+/* Of an entry of an anon mapping: there is nothing to be read. */
+static bool reads_as_zeroes(struct address_space *m, const void *entry)
+{
+	return !entry || (xa_is_value(entry) &&
+			  m->ops->value_is_zero(xa_to_value(entry)));
+}
+
 unsigned int page_cache_find_run(struct address_space *m, pgoff_t first,
 				 unsigned int nr, struct page **pages)
 {
@@ -40,6 +47,8 @@ unsigned int page_cache_find_run(struct address_space *m, pgoff_t first,
 	for (n = 0; n < nr; n++) {
 		struct page *page = xa_load(&m->pages, first + n);
 
+		if (m->anon && reads_as_zeroes(m, page))
+			page = m->mm->zero_page;
 		if (!page || xa_is_value(page) || !page_test(page, PG_uptodate))
 			break;
 		if (!page_get_unless_zero(page))
@@ -55,7 +64,7 @@ static int try_add(struct address_space *m, struct page *page, pgoff_t index,
 		   struct xa_stash *stash)
 {
 	uint64_t value = 0;
-	bool had_value = false;
+	bool free_value = false;
 	void *old;
 	int err = -EEXIST;
 
@@ -71,13 +80,20 @@ static int try_add(struct address_space *m, struct page *page, pgoff_t index,
 		goto out;
 	}
 	page_get(page);
+	if (m->anon)
+		page_set(page, PG_anon);
 	m->nr_pages++;
-	had_value = old != NULL;
-	if (had_value)
+	if (old) {
 		value = xa_to_value(old);
+		m->nr_values--;
+		if (m->ops->value_taken)
+			m->ops->value_taken(m, page, value);
+		else
+			free_value = m->ops->free_value != NULL;
+	}
 out:
 	mutex_unlock(&m->lock);
-	if (had_value && m->ops->free_value)
+	if (free_value)
 		m->ops->free_value(m, index, value);
 	return err;
 }
@@ -99,7 +115,7 @@ int page_cache_add(struct address_space *m, struct page *page, pgoff_t index,
 	}
 	if (err)
 		return err;
-	vmstat_inc(m->mm, NR_FILE_PAGES);
+	vmstat_inc(m->mm, m->anon ? NR_ANON_PAGES : NR_FILE_PAGES);
 	lru_add(m->mm, page);
 	return 0;
 }
@@ -151,18 +167,32 @@ struct page *page_cache_grab(struct address_space *m, pgoff_t index, gfp_t gfp,
 	}
 }
 
-/* Out of the tree, with the lock held. The cache's reference is the caller's. */
+/*
+ * Out of the tree, with the lock held. The cache's reference is the caller's.
+ * The value that stays behind needs no memory: its place is there.
+ */
 static void erase(struct address_space *m, struct page *page) must_hold(m->lock)
 {
-	void *entry = xa_erase(&m->pages, page->index);
+	pgoff_t index = page->index;
+	uint64_t value = 0;
+	int err;
 
-	ASSERT(entry == page);
+	VM_ASSERT(xa_load(&m->pages, index) == page);
+	if (m->ops->value_left)
+		value = m->ops->value_left(m, page);
+	if (value) {
+		err = xa_store(&m->pages, index, xa_mk_value(value), NULL);
+		ASSERT(err == 0);
+		m->nr_values++;
+	} else {
+		xa_erase(&m->pages, index);
+	}
 	m->nr_pages--;
 }
 
 static void dropped(struct address_space *m, struct page *page)
 {
-	vmstat_dec(m->mm, NR_FILE_PAGES);
+	vmstat_dec(m->mm, m->anon ? NR_ANON_PAGES : NR_FILE_PAGES);
 	if (m->ops->page_dropped)
 		m->ops->page_dropped(m, page);
 }
@@ -203,17 +233,18 @@ bool page_cache_remove_unused(struct address_space *m, struct page *page)
 
 /* The next entry at or after *index: a page (locked) or a value (erased). */
 static struct page *next_locked(struct address_space *m, pgoff_t *index,
-				bool *found)
+				pgoff_t last, bool *found)
 {
 	struct page *page;
 
 	mutex_lock(&m->lock);
-	page = xa_find(&m->pages, index, UINT64_MAX, XA_PRESENT);
+	page = xa_find(&m->pages, index, last, XA_PRESENT);
 	*found = page != NULL;
 	if (page && xa_is_value(page)) {
 		uint64_t value = xa_to_value(page);
 
 		xa_erase(&m->pages, *index);
+		m->nr_values--;
 		mutex_unlock(&m->lock);
 		if (m->ops->free_value)
 			m->ops->free_value(m, *index, value);
@@ -227,24 +258,33 @@ static struct page *next_locked(struct address_space *m, pgoff_t *index,
 	return page;
 }
 
-void page_cache_truncate(struct address_space *m, pgoff_t first)
+void page_cache_truncate_range(struct address_space *m, pgoff_t first,
+			       pgoff_t last)
 {
 	pgoff_t index = first;
 	bool found = true;
 
 	while (found) {
-		struct page *page = next_locked(m, &index, &found);
+		struct page *page = next_locked(m, &index, last, &found);
 
 		if (!page)
 			continue;
 		if (page->mapping == m->id && page->index >= first) {
 			page_wait(&m->mm->page_waits, page, PG_writeback);
-			page_cancel_dirty(m, page);
+			if (m->ops->page_truncated)
+				m->ops->page_truncated(m, page);
+			else
+				page_cancel_dirty(m, page);
 			page_cache_remove(m, page);
 		}
 		page_unlock(&m->mm->page_waits, page);
 		page_put(m->mm, page);
 	}
+}
+
+void page_cache_truncate(struct address_space *m, pgoff_t first)
+{
+	page_cache_truncate_range(m, first, UINT64_MAX);
 }
 
 /* One page that was found: drop it if nobody else uses it. */
@@ -298,6 +338,20 @@ void page_run_map(struct page_run *run, unsigned int from, unsigned int to)
 					      PAGE_SIZE };
 }
 
+/* Is it for somebody to bring what belongs there into memory? */
+static bool must_read(struct address_space *m, pgoff_t index)
+{
+	const void *entry;
+	bool must;
+
+	mutex_lock(&m->lock);
+	entry = xa_load(&m->pages, index);
+	must = m->anon ? !reads_as_zeroes(m, entry) && xa_is_value(entry)
+		       : !entry || xa_is_value(entry);
+	mutex_unlock(&m->lock);
+	return must;
+}
+
 static void read_start(struct page_run *run)
 {
 	struct address_space *m = run->mapping;
@@ -314,10 +368,9 @@ unsigned int page_cache_read(struct address_space *m, pgoff_t first,
 	unsigned int started = 0;
 
 	for (pgoff_t index = first; index < first + nr; index++) {
-		struct page *page = page_cache_find(m, index);
+		struct page *page;
 
-		if (page) {
-			page_put(mm, page);
+		if (!must_read(m, index)) {
 			if (run)
 				read_start(run);
 			run = NULL;

@@ -6,6 +6,9 @@
  * when PG_uptodate is set; while they are being read it is locked. It is taken
  * out only by whoever holds the page lock, and never while dirty or under
  * writeback, except by page_cache_truncate(), for which they are void.
+ *
+ * Where a page is not in memory its index may have a value, which a page that
+ * comes takes over and may leave behind when it goes: address_space_ops.
  */
 #ifndef MM_PAGE_CACHE_H
 #define MM_PAGE_CACHE_H
@@ -17,7 +20,9 @@ struct page *page_cache_find(struct address_space *m, pgoff_t index);
 
 /*
  * References to the pages from first on, as many as are there, up to date and
- * without a gap, at most nr. Returns how many. One lock for all of them.
+ * without a gap, at most nr. Where an anon mapping has a hole, or a value that
+ * means the same, it is the page of zeroes. Returns how many. One lock for all
+ * of them.
  */
 unsigned int page_cache_find_run(struct address_space *m, pgoff_t first,
 				 unsigned int nr, struct page **pages);
@@ -37,7 +42,7 @@ int page_cache_add(struct address_space *m, struct page *page, pgoff_t index,
 struct page *page_cache_grab(struct address_space *m, pgoff_t index, gfp_t gfp,
 			     int *err);
 
-/* Take a locked page out. It must be clean. */
+/* Take a locked page out. It must be clean. A value of it stays behind. */
 void page_cache_remove(struct address_space *m, struct page *page);
 /*
  * The same if nobody but the cache and the caller (one reference) uses it and
@@ -50,6 +55,9 @@ bool page_cache_remove_unused(struct address_space *m, struct page *page);
  * writeback. The caller keeps others from adding pages there.
  */
 void page_cache_truncate(struct address_space *m, pgoff_t first);
+/* The same for [first, last]. */
+void page_cache_truncate_range(struct address_space *m, pgoff_t first,
+			       pgoff_t last);
 
 /*
  * Drop the pages of [first, last] that are clean and that nobody uses now.

@@ -32,6 +32,33 @@ unsigned int reclaim_zone_mask(enum zone_type highest)
 	return (1u << (highest + 1)) - 1;
 }
 
+/* Push a dirty page out. True: it is clean now. */
+static bool clean_page(struct mm *mm, struct address_space *m,
+		       struct page *page, struct scan_control *sc)
+{
+	sc->nr_dirty++;
+	if (!sc->may_io || page_test(page, PG_reclaim))
+		return false; /* not now, or on its way */
+	if (m->anon && sc->busy)
+		return false;
+	vmstat_inc(mm, NR_VMSCAN_WRITE);
+	switch (m->ops->pageout(m, page)) {
+	case PAGEOUT_STARTED:
+		sc->nr_pageout++;
+		page_set(page, PG_reclaim);
+		break;
+	case PAGEOUT_CLEAN:
+		sc->nr_pageout++;
+		break;
+	case PAGEOUT_BUSY:
+		sc->busy = true;
+		break;
+	case PAGEOUT_KEEP:
+		break;
+	}
+	return !page_test(page, PG_dirty | PG_writeback);
+}
+
 static enum page_fate try_drop(struct mm *mm, struct address_space *m,
 			       struct page *page, struct scan_control *sc)
 {
@@ -40,16 +67,8 @@ static enum page_fate try_drop(struct mm *mm, struct address_space *m,
 		sc->nr_writeback++;
 		return FATE_KEEP;
 	}
-	if (page_test(page, PG_dirty)) {
-		sc->nr_dirty++;
-		if (!sc->may_io || page_test(page, PG_reclaim))
-			return FATE_KEEP; /* not now, or on its way */
-		vmstat_inc(mm, NR_VMSCAN_WRITE);
-		if (m->ops->pageout(m, page) == PAGEOUT_STARTED)
-			page_set(page, PG_reclaim);
-		if (page_test(page, PG_dirty | PG_writeback))
-			return FATE_KEEP;
-	}
+	if (page_test(page, PG_dirty) && !clean_page(mm, m, page, sc))
+		return FATE_KEEP;
 	return page_cache_remove_unused(m, page) ? FATE_FREED : FATE_KEEP;
 }
 
@@ -75,15 +94,21 @@ static enum page_fate look_at(struct mm *mm, struct page *page,
 	return fate;
 }
 
+static enum lru_kind kind_of(enum lru_list list)
+{
+	return list <= LRU_ACTIVE_ANON ? LRU_ANON : LRU_FILE;
+}
+
 static void shrink_inactive(struct mm *mm, enum lru_list list, unsigned int nr,
 			    struct scan_control *sc)
 {
+	unsigned long scanned = 0, freed = 0, taken;
+	unsigned long pageout = sc->nr_pageout;
 	struct list_head pages, keep;
-	unsigned long scanned = 0, freed = 0;
 
 	list_init(&pages);
 	list_init(&keep);
-	lru_isolate(mm, list, nr, sc->zone_mask, &pages, &scanned);
+	taken = lru_isolate(mm, list, nr, sc->zone_mask, &pages, &scanned);
 	while (!list_empty(&pages)) {
 		struct page *page = list_last_entry(&pages, struct page, lru);
 
@@ -96,6 +121,9 @@ static void shrink_inactive(struct mm *mm, enum lru_list list, unsigned int nr,
 		}
 	}
 	lru_putback(mm, &keep);
+	if (taken > 0)
+		lru_note_cost(mm, kind_of(list), sc->nr_pageout - pageout,
+			      taken - freed);
 	sc->nr_scanned += scanned;
 	sc->nr_reclaimed += freed;
 	vmstat_add(mm, sc->kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT,
@@ -133,39 +161,100 @@ static bool inactive_is_low(struct mm *mm, enum lru_list inactive)
 	       lru_size(&mm->lru, inactive + LRU_ACTIVE);
 }
 
-static void shrink_kind(struct mm *mm, enum lru_list inactive,
-			struct scan_control *sc)
+/* One kind of pages, and how much of it is to be looked at. */
+struct kind_scan {
+	enum lru_list inactive;
+	unsigned long want, want_active; /* pages */
+	bool barren; /* the inactive list has nothing for us */
+};
+
+/* A batch of each list; sets want to 0 when there is nothing to be had. */
+static void scan_batch(struct mm *mm, struct kind_scan *k,
+		       struct scan_control *sc)
 {
-	bool barren = false; /* the inactive list has nothing for us */
-	unsigned long active = inactive + LRU_ACTIVE;
-	unsigned long want = lru_size(&mm->lru, inactive) >> sc->priority;
-	unsigned long want_active =
-		lru_size(&mm->lru, (enum lru_list)active) >> sc->priority;
+	unsigned long batch = RECLAIM_CLUSTER, scanned = sc->nr_scanned;
 
-	want = max_of(want, (unsigned long)RECLAIM_CLUSTER);
-	want_active = max_of(want_active, (unsigned long)RECLAIM_CLUSTER);
-	while (want > 0 && sc->nr_reclaimed < sc->nr_to_reclaim) {
-		unsigned long scanned = sc->nr_scanned;
+	/* Low, or of zones that would not help. */
+	if (k->want_active > 0 &&
+	    (k->barren || inactive_is_low(mm, k->inactive))) {
+		shrink_active(mm, k->inactive + LRU_ACTIVE, RECLAIM_CLUSTER,
+			      sc);
+		k->want_active -= min_of(k->want_active, batch);
+	}
+	shrink_inactive(mm, k->inactive, RECLAIM_CLUSTER, sc);
+	k->barren = sc->nr_scanned == scanned;
+	if (k->barren && k->want_active == 0)
+		k->want = 0;
+	else
+		k->want -= min_of(k->want, sc->nr_scanned - scanned);
+	if (sc->busy && k->inactive == LRU_INACTIVE_ANON)
+		k->want = 0;
+}
 
-		/* Low, or of zones that would not help. */
-		if (want_active > 0 &&
-		    (barren || inactive_is_low(mm, inactive))) {
-			shrink_active(mm, (enum lru_list)active,
-				      RECLAIM_CLUSTER, sc);
-			want_active -= min_of(want_active,
-					      (unsigned long)RECLAIM_CLUSTER);
-		}
-		shrink_inactive(mm, inactive, RECLAIM_CLUSTER, sc);
-		barren = sc->nr_scanned == scanned;
-		if (barren && want_active == 0)
-			break; /* nothing left to look at */
-		want -= min_of(want, sc->nr_scanned - scanned);
+static unsigned long kind_size(struct mm *mm, enum lru_list inactive)
+{
+	return lru_size(&mm->lru, inactive) +
+	       lru_size(&mm->lru, inactive + LRU_ACTIVE);
+}
+
+static bool may_scan_anon(struct mm *mm, const struct scan_control *sc)
+{
+	if (kind_size(mm, LRU_INACTIVE_ANON) == 0)
+		return false;
+	return atomic_load(&mm->nr_swap_free) > 0 ||
+	       atomic_load(&mm->swap_compacting) ||
+	       vmstat_read(mm, NR_SWAPCACHE) > 0 ||
+	       (sc->priority == 0 && !sc->kswapd);
+}
+
+/* How much of each kind is to be looked at in this round. */
+static void plan_scan(struct mm *mm, const struct scan_control *sc,
+		      struct kind_scan scans[NR_LRU_KINDS])
+{
+	bool both = may_scan_anon(mm, sc);
+	unsigned long share[NR_LRU_KINDS];
+
+	lru_shares(mm, share);
+	for (int kind = 0; kind < NR_LRU_KINDS; kind++) {
+		enum lru_list inactive = kind == LRU_ANON ? LRU_INACTIVE_ANON
+							  : LRU_INACTIVE_FILE;
+		struct kind_scan *k = &scans[kind];
+		unsigned long least = RECLAIM_CLUSTER;
+		unsigned long want =
+			lru_size(&mm->lru, inactive) >> sc->priority;
+
+		*k = (struct kind_scan){ .inactive = inactive };
+		if (kind == LRU_ANON && !both)
+			continue;
+		k->want = max_of(want, least);
+		/* The last round looks at everything, whatever it costs. */
+		if (both && sc->priority > 0)
+			k->want = lru_scan_now(
+				mm, (enum lru_kind)kind,
+				max_of(want, 2 * least) * share[kind] /
+					(share[LRU_ANON] + share[LRU_FILE]),
+				RECLAIM_CLUSTER);
+		if (k->want > 0)
+			k->want_active = max_of(
+				lru_size(&mm->lru, inactive + LRU_ACTIVE) >>
+					sc->priority,
+				least);
 	}
 }
 
+/* The two kinds in turn, so that neither bears it all. */
 static void twolist_shrink_node(struct mm *mm, struct scan_control *sc)
 {
-	shrink_kind(mm, LRU_INACTIVE_FILE, sc);
+	struct kind_scan scans[NR_LRU_KINDS];
+
+	plan_scan(mm, sc, scans);
+	while (scans[LRU_ANON].want + scans[LRU_FILE].want > 0)
+		for (int kind = 0; kind < NR_LRU_KINDS; kind++) {
+			if (sc->nr_reclaimed >= sc->nr_to_reclaim)
+				return;
+			if (scans[kind].want > 0)
+				scan_batch(mm, &scans[kind], sc);
+		}
 }
 
 const struct reclaim_policy reclaim_policy_twolist = {
@@ -201,8 +290,10 @@ unsigned long reclaim_direct(struct mm *mm, gfp_t gfp)
 			break;
 	}
 	if (sc.nr_reclaimed == 0 && sc.may_io &&
-	    vmstat_read(mm, NR_WRITEBACK) > 0) {
+	    vmstat_read(mm, NR_WRITEBACK) + vmstat_read(mm, NR_SWAP_PENDING) >
+		    0) {
 		writeback_wait_progress(mm, CONGESTION_WAIT_NS);
+		sc.busy = false;
 		sc.priority = 0;
 		reclaim_round(mm, &sc);
 	}

@@ -10,6 +10,10 @@
  *
  * Priority says how hard to look: at 12 a list is scanned by 1/4096 of its
  * length, at 0 all of it. What is chosen from which list is a policy.
+ *
+ * Anon pages are scanned while they can be pushed out (mm->nr_swap_free) or
+ * have their contents elsewhere too; and by who finds nothing else at all, as
+ * some need no room (they are filled with one value).
  */
 #ifndef MM_RECLAIM_H
 #define MM_RECLAIM_H
@@ -33,6 +37,8 @@ struct scan_control {
 
 	unsigned long nr_scanned, nr_reclaimed;
 	unsigned long nr_dirty, nr_writeback; /* met on the way */
+	unsigned long nr_pageout;	      /* pushed out */
+	bool busy; /* the way out of anon pages is full for now */
 };
 
 /* How victims are chosen; a mount has one. */

@@ -21,7 +21,8 @@ struct mm;
 	  360000)                                                            \
 	X(VM_MIN_FREE_KBYTES, min_free_kbytes, 0, 0, 1l << 40)               \
 	X(VM_WATERMARK_SCALE_FACTOR, watermark_scale_factor, 10, 1, 3000)    \
-	X(VM_VFS_CACHE_PRESSURE, vfs_cache_pressure, 100, 0, 10000)
+	X(VM_VFS_CACHE_PRESSURE, vfs_cache_pressure, 100, 0, 10000)          \
+	X(VM_SWAPPINESS, swappiness, 60, 0, 200)
 
 enum vm_setting {
 #define X(item, name, def, least, most) item,

@@ -25,6 +25,14 @@
 	X(NR_SLAB_RECLAIMABLE, nr_slab_reclaimable)     \
 	X(NR_SLAB_UNRECLAIMABLE, nr_slab_unreclaimable) \
 	X(NR_ANON_PAGES, nr_anon_pages)                 \
+	X(NR_SWAPCACHE, nr_swapcached)                  \
+	X(NR_SWAPPED, nr_swapped)                       \
+	X(NR_SWAPPED_SAME, nr_swapped_same)             \
+	X(NR_SWAP_STORED, nr_swap_stored_bytes)         \
+	X(NR_SWAP_PENDING, nr_swap_pending)             \
+	X(NR_SWAP_BUFFERS, nr_swap_buffers)             \
+	X(NR_ANON_RESERVED, nr_anon_reserved)           \
+	X(NR_INODES_DYING, nr_inodes_dying)             \
 	X(NR_FILE_PAGES, nr_file_pages)                 \
 	X(NR_FILE_DIRTY, nr_dirty)                      \
 	X(NR_WRITEBACK, nr_writeback)                   \
@@ -38,6 +46,25 @@
 	X(NR_VMSCAN_WRITE, nr_vmscan_write)             \
 	X(PGPGIN, pgpgin)                               \
 	X(PGPGOUT, pgpgout)                             \
+	X(PSWPIN, pswpin)                               \
+	X(PSWPOUT, pswpout)                             \
+	X(SWPOUT_SAME, swpout_same)                     \
+	X(SWPOUT_COMPRESSED, swpout_compressed)         \
+	X(SWPOUT_INCOMPRESSIBLE, swpout_incompressible) \
+	X(SWPOUT_BYTES, swpout_bytes)                   \
+	X(SWPOUT_BUSY, swpout_busy)                     \
+	X(SWPOUT_FULL, swpout_full)                     \
+	X(SWPIN_SAME, swpin_same)                       \
+	X(SWPIN_BUFFER, swpin_buffer)                   \
+	X(SWPIN_UNCACHED, swpin_uncached)               \
+	X(SWPIN_DAMAGED, swpin_damaged)                 \
+	X(SWAP_READ_IO, swap_read_io)                   \
+	X(SWAP_READ_ERROR, swap_read_error)             \
+	X(SWAP_WRITE_IO, swap_write_io)                 \
+	X(SWAP_WRITE_ERROR, swap_write_error)           \
+	X(SWAP_COMPACT_RUN, swap_compact_run)           \
+	X(SWAP_COMPACT_MOVED, swap_compact_moved)       \
+	X(SWAP_COMPACT_FREED, swap_compact_freed)       \
 	X(PGALLOC_DMA, pgalloc_dma)                     \
 	X(PGALLOC_NORMAL, pgalloc_normal)               \
 	X(PGALLOC_MOVABLE, pgalloc_movable)             \
@@ -84,6 +111,9 @@
 	X(WRITE_PARKED, write_parked)                   \
 	X(OOM_WAITED, oom_wait)                         \
 	X(OOM_REFUSED, oom_refuse)                      \
+	X(ENOSPC_SIZE, enospc_size)                     \
+	X(ENOSPC_RESERVED, enospc_reserved)             \
+	X(ENOSPC_INODES, enospc_inodes)                 \
 	X(ENOSPC_BACKING, enospc_backing)               \
 	X(PATH_HIT, path_hit)                           \
 	X(PATH_MISS, path_miss)                         \

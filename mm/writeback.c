@@ -179,7 +179,7 @@ static bool end_writeback(struct address_space *m, struct page *page, int err)
 
 /* --- runs ---------------------------------------------------------------- */
 
-static void note_progress(struct mm *mm)
+void writeback_note_progress(struct mm *mm)
 {
 	struct writeback *wb = &mm->writeback;
 
@@ -225,7 +225,7 @@ void page_run_write_done(struct page_run *run, int err)
 	for (unsigned int i = 0; i < run->nr; i++)
 		page_put(mm, run->pages[i]);
 	mempool_free(&mm->runs, run);
-	note_progress(mm);
+	writeback_note_progress(mm);
 	if (last)
 		wake_flusher(mm, false); /* it may leave the list */
 }
@@ -522,7 +522,7 @@ static void put_back(struct address_space *m, uint64_t started_ns,
 	mutex_lock(&wb->lock);
 	wb->nr_releasing--;
 	mutex_unlock(&wb->lock);
-	note_progress(mm);
+	writeback_note_progress(mm);
 }
 
 static void update_rate(struct mm *mm, uint64_t *then_ns, unsigned long *then)

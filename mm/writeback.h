@@ -97,7 +97,9 @@ uint64_t balance_dirty_pages(struct mm *mm, unsigned long nr);
 /* Is there so much dirty that writers must wait, and would that help? */
 bool dirty_limit_reached(struct mm *mm);
 
-/* Sleep until a run ends, at most timeout_ns. */
+/* Wake those who sleep in writeback_wait_progress(): something has got on. */
+void writeback_note_progress(struct mm *mm);
+/* Sleep until a run ends, or swap gets on, at most timeout_ns. */
 void writeback_wait_progress(struct mm *mm, uint64_t timeout_ns);
 
 /* By the owner, when a run was written, or was not: err 0 or -errno. */

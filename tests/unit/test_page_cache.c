@@ -109,9 +109,10 @@ static void value_step(pgoff_t i)
 
 	if (model[i].what == PAGE)
 		return;
+	mutex_lock(&m->lock);
+	m->nr_values += model[i].what != VALUE;
 	model[i].what = VALUE;
 	model[i].word = rnd(1u << 30);
-	mutex_lock(&m->lock);
 	assert_int_equal(
 		xa_store(&m->pages, i, xa_mk_value(model[i].word), NULL), 0);
 	mutex_unlock(&m->lock);
