@@ -30,11 +30,13 @@ mm_core := bug fault vmstat errseq \
 	   address_space xarray page_cache readahead writeback page_io \
 	   lru reclaim kswapd oom sysctl mm
 mm_real := os_posix page_io_uring
+swap_core := compress swap_map swap_out swap_in swap_compact swap anon_reserve anon
 fs_core := text log space backing inode file file_pages file_rw cred dir request volume \
 	   procfile control fs
 fs_fuse := fuse_buffer fuse_notify fuse_ops fuse_session source options main
 mm      := $(mm_core:%=$(O)/mm/%.o)
 real    := $(mm_real:%=$(O)/mm/%.o)
+swap    := $(swap_core:%=$(O)/swap/%.o)
 fs      := $(fs_core:%=$(O)/fs/%.o) $(fs_fuse:%=$(O)/fs/%.o)
 
 unit  := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c))
@@ -56,17 +58,17 @@ build/deps/lib/libfuse3.a:
 
 # For the simulator: a switch of threads at any access to memory; see
 # tests/sim/preempt_sim.c.
-$(O)/mm/%.o: cflags += $(if $(PREEMPT),-fsanitize=thread)
+$(O)/mm/%.o $(O)/swap/%.o: cflags += $(if $(PREEMPT),-fsanitize=thread)
 
 $(O)/%.o: %.c | build/deps/lib/libfuse3.a
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(CC) $(cflags) $(CFLAGS) $(if $(filter fs/fuse_%,$<),$(fuse_inc)) -MMD -MP -c -o $@ $<
 
-$(PLIMSOLL): $(fs) $(mm) $(real)
+$(PLIMSOLL): $(fs) $(swap) $(mm) $(real)
 	@mkdir -p $(@D)
 	@echo "  LINK    $@"
-	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(fuse_lib) -luring
+	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(fuse_lib) -luring -lzstd -lxxhash
 
 $(PLIMSOLLCTL): $(ctl)
 	@mkdir -p $(@D)
@@ -74,14 +76,14 @@ $(PLIMSOLLCTL): $(ctl)
 	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 # Unit tests link the core alone, with the real outside world.
-$(O)/tests/unit/%: $(O)/tests/unit/%.o $(mm) $(real)
+$(O)/tests/unit/%: $(O)/tests/unit/%.o $(swap) $(mm) $(real)
 	@echo "  LINK    $@"
-	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -luring
+	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -luring -lzstd -lxxhash
 
 # Simulated tests link it with the simulator's.
-$(O)/tests/sim/%: $(O)/tests/sim/%.o $(sim_o) $(mm)
+$(O)/tests/sim/%: $(O)/tests/sim/%.o $(sim_o) $(swap) $(mm)
 	@echo "  LINK    $@"
-	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lzstd -lxxhash
 
 ## programs: the test programs too
 programs: all $(unit) $(sim)
@@ -127,11 +129,11 @@ tsan:
 
 ## analyze: the lock analysis of clang over every file
 analyze:
-	$(Q)bad=0; for f in mm/*.c fs/*.c tools/*.c; do clang $(cflags) $(fuse_inc) -Wthread-safety -Werror -fsyntax-only $$f || bad=1; done; exit $$bad
+	$(Q)bad=0; for f in mm/*.c swap/*.c fs/*.c tools/*.c; do clang $(cflags) $(fuse_inc) -Wthread-safety -Werror -fsyntax-only $$f || bad=1; done; exit $$bad
 
 ## lint: formatting, layers, headers, manual pages, shell scripts, lock analysis
 lint: analyze
-	$(Q)bad=0; for h in mm/*.h fs/*.h tools/*.h; do $(CC) $(cflags) $(fuse_inc) -Werror -fsyntax-only -x c $$h || bad=1; done; exit $$bad
+	$(Q)bad=0; for h in mm/*.h swap/*.h fs/*.h tools/*.h; do $(CC) $(cflags) $(fuse_inc) -Werror -fsyntax-only -x c $$h || bad=1; done; exit $$bad
 	$(Q)clang-format --dry-run -Werror $$(git ls-files '*.[ch]')
 	$(Q)tools/layers.sh
 	$(Q)groff -mdoc -ww -z man/*.[1-8]
@@ -156,7 +158,7 @@ help:
 clean:
 	$(Q)rm -rf build/obj* build/v-* build/logs build/plimsoll build/plimsollctl build/bench
 
--include $(patsubst %.o,%.d,$(mm) $(real) $(fs) $(ctl) $(sim_o)) $(unit:%=%.d) $(sim:%=%.d)
+-include $(patsubst %.o,%.d,$(swap) $(mm) $(real) $(fs) $(ctl) $(sim_o)) $(unit:%=%.d) $(sim:%=%.d)
 .PHONY: all programs check check-unit test demo bench asan tsan analyze lint install help clean
 .DEFAULT_GOAL := all
 .SECONDARY:

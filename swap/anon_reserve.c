@@ -1,0 +1,319 @@
+/* anon_reserve.c - demand, counted in bytes of the size a page has in swap. */
+#include "swap/anon_reserve.h"
+
+#include "mm/mm.h"
+#include "mm/page_alloc.h"
+#include "mm/page_cache.h"
+#include "mm/page_wait.h"
+#include "swap/anon.h"
+#include "swap/swap.h"
+
+#include <errno.h>
+
+#define FULL ((int64_t)SWAP_OBJECT_MAX)
+
+static int64_t demand_of(uint64_t value)
+{
+	if (swap_entry_type(value) != SWAP_STORED)
+		return FULL;
+	return FULL -
+	       (int64_t)min_of(swap_entry_place(value).size, (uint32_t)FULL);
+}
+
+static void add_demand(struct address_space *m, int64_t bytes)
+{
+	atomic_fetch_add(&m->mm->swap->reserved_demand, bytes);
+}
+
+void anon_reserve_resident(struct address_space *m, pgoff_t index,
+			   uint64_t value, bool resident)
+{
+	if (!xa_tagged(&m->pages, XA_RESERVED) ||
+	    !xa_get_tag(&m->pages, index, XA_RESERVED))
+		return;
+	add_demand(m, resident ? -demand_of(value) : demand_of(value));
+}
+
+/* --- what is left -------------------------------------------------------------- */
+
+static uint64_t low_marks(struct mm *mm)
+{
+	uint64_t low = 0;
+
+	for (int t = 0; t < NR_ZONES; t++)
+		low += atomic_load(&mm->zones[t].wmark[WMARK_LOW]);
+	return low;
+}
+
+/* What is left for everybody, the promised part included. */
+static uint64_t pages_available(struct mm *mm)
+{
+	uint64_t file = vmstat_read(mm, NR_INACTIVE_FILE) +
+			vmstat_read(mm, NR_ACTIVE_FILE);
+	uint64_t busy =
+		vmstat_read(mm, NR_FILE_DIRTY) + vmstat_read(mm, NR_WRITEBACK);
+	uint64_t frames = page_alloc_nr_free(mm) + file - min_of(file, busy) +
+			  vmstat_read(mm, NR_SWAPCACHE);
+	uint64_t low = low_marks(mm);
+	struct swap *s = mm->swap;
+	uint64_t garbage;
+
+	mutex_lock(&s->lock);
+	garbage = s->garbage;
+	mutex_unlock(&s->lock);
+	frames -= min_of(frames, low);
+	return frames + (uint64_t)atomic_load(&mm->nr_swap_free) +
+	       garbage / SWAP_OBJECT_MAX;
+}
+
+static uint64_t demanded_pages(struct mm *mm)
+{
+	int64_t bytes = atomic_load(&mm->swap->reserved_demand);
+
+	return bytes > 0 ? (uint64_t)(bytes + FULL - 1) / (uint64_t)FULL : 0;
+}
+
+uint64_t anon_pages_left(struct mm *mm)
+{
+	uint64_t available = pages_available(mm);
+
+	return available - min_of(available, demanded_pages(mm));
+}
+
+uint64_t anon_pages_total(struct mm *mm)
+{
+	uint64_t frames = mm->arena.nr_pages - mm->arena.first_pfn;
+	uint64_t fixed = vmstat_read(mm, NR_SWAP_BUFFERS) + low_marks(mm);
+	uint64_t total, used;
+
+	swap_usage(mm->swap, &total, &used);
+	return frames - min_of(frames, fixed) +
+	       total / SWAP_CLUSTER_SIZE * SWAP_CLUSTER_PAGES;
+}
+
+bool anon_is_reserved(struct address_space *m, pgoff_t index)
+{
+	bool reserved;
+
+	mutex_lock(&m->lock);
+	reserved = xa_tagged(&m->pages, XA_RESERVED) &&
+		   xa_get_tag(&m->pages, index, XA_RESERVED);
+	mutex_unlock(&m->lock);
+	return reserved;
+}
+
+bool anon_reserve_allows(struct address_space *m, pgoff_t index)
+{
+	if (atomic_load(&m->mm->swap->reserved_demand) <= 0)
+		return true;
+	return anon_is_reserved(m, index) || anon_pages_left(m->mm) > 0;
+}
+
+/* --- reserving ------------------------------------------------------------------ */
+
+/* Have an entry at index; 0 or -errno. */
+static int fill_hole(struct address_space *m, pgoff_t index)
+{
+	struct anon_group *g = (struct anon_group *)(uintptr_t)m->group;
+	struct xa_stash stash = { .nr = 0 };
+	int err = xa_stash_fill(&m->pages, &stash, GFP_KERNEL | GFP_GROWTH);
+	bool hole;
+
+	if (err)
+		return err;
+	mutex_lock(&m->lock);
+	hole = xa_load(&m->pages, index) == NULL;
+	if (hole && atomic_fetch_add(&g->nr_pages, 1) >= g->max_pages) {
+		atomic_fetch_sub(&g->nr_pages, 1);
+		vmstat_inc(m->mm, ENOSPC_SIZE);
+		err = -ENOSPC;
+	}
+	if (hole && !err) {
+		err = xa_store(&m->pages, index,
+			       xa_mk_value(swap_entry_same(0)), &stash);
+		ASSERT(err == 0); /* the stash had enough for it */
+		m->nr_values++;
+		vmstat_inc(m->mm, NR_SWAPPED_SAME);
+	}
+	mutex_unlock(&m->lock);
+	xa_stash_drain(&m->pages, &stash);
+	return err;
+}
+
+/* Entries that are no more than holes, and not reserved: holes again. */
+static void empty_blanks(struct address_space *m, pgoff_t first, pgoff_t last)
+{
+	pgoff_t index = first;
+
+	for (;;) {
+		void *entry;
+		bool blank = false;
+
+		mutex_lock(&m->lock);
+		entry = xa_find(&m->pages, &index, last, XA_PRESENT);
+		if (entry && xa_is_value(entry) &&
+		    swap_entry_type(xa_to_value(entry)) == SWAP_ZERO &&
+		    !xa_get_tag(&m->pages, index, XA_RESERVED)) {
+			xa_erase(&m->pages, index);
+			m->nr_values--;
+			blank = true;
+		}
+		mutex_unlock(&m->lock);
+		if (blank)
+			m->ops->free_value(m, index, xa_to_value(entry));
+		if (!entry || index++ == last)
+			return;
+	}
+}
+
+/* What the entry at index would demand if it were reserved now. */
+static int64_t demand_at(struct address_space *m, pgoff_t index)
+	must_hold(m->lock)
+{
+	const void *entry = xa_load(&m->pages, index);
+
+	if (!entry || xa_get_tag(&m->pages, index, XA_RESERVED))
+		return 0;
+	return xa_is_value(entry) ? demand_of(xa_to_value(entry)) : 0;
+}
+
+static int64_t demand_of_range(struct address_space *m, pgoff_t first,
+			       pgoff_t last)
+{
+	int64_t demand = 0;
+
+	for (pgoff_t index = first;; index++) {
+		mutex_lock(&m->lock);
+		demand += demand_at(m, index);
+		mutex_unlock(&m->lock);
+		if (index == last)
+			return demand;
+	}
+}
+
+static void tag_range(struct address_space *m, pgoff_t first, pgoff_t last)
+{
+	for (pgoff_t index = first;; index++) {
+		mutex_lock(&m->lock);
+		if (!xa_get_tag(&m->pages, index, XA_RESERVED)) {
+			add_demand(m, demand_at(m, index));
+			xa_set_tag(&m->pages, index, XA_RESERVED);
+			vmstat_inc(m->mm, NR_ANON_RESERVED);
+		}
+		mutex_unlock(&m->lock);
+		if (index == last)
+			return;
+	}
+}
+
+int anon_reserve(struct address_space *m, pgoff_t first, pgoff_t last)
+{
+	struct mm *mm = m->mm;
+	int err = 0;
+
+	/* Not even if all of it were free. */
+	if (last - first >= anon_pages_total(mm)) {
+		vmstat_inc(mm, ENOSPC_RESERVED);
+		return -ENOSPC;
+	}
+	for (pgoff_t index = first; !err && index <= last; index++)
+		err = fill_hole(m, index);
+	if (!err) {
+		int64_t more;
+
+		/* One at a time, as each counts on what the others leave. */
+		mutex_lock(&mm->swap->reserve_lock);
+		more = demand_of_range(m, first, last);
+		if (more > (int64_t)anon_pages_left(mm) * FULL) {
+			vmstat_inc(mm, ENOSPC_RESERVED);
+			err = -ENOSPC;
+		} else {
+			tag_range(m, first, last);
+		}
+		mutex_unlock(&mm->swap->reserve_lock);
+	}
+	if (err)
+		empty_blanks(m, first, last);
+	return err == -ENOMEM ? -ENOSPC : err;
+}
+
+void anon_unreserve(struct address_space *m, pgoff_t first, pgoff_t last)
+{
+	pgoff_t index = first;
+	void *entry;
+
+	do {
+		mutex_lock(&m->lock);
+		entry = xa_find(&m->pages, &index, last, XA_RESERVED);
+		if (entry) {
+			xa_clear_tag(&m->pages, index, XA_RESERVED);
+			add_demand(m, -demand_at(m, index));
+			vmstat_dec(m->mm, NR_ANON_RESERVED);
+		}
+		mutex_unlock(&m->lock);
+	} while (entry && index++ != last);
+}
+
+/* --- contents void, promise kept ------------------------------------------------- */
+
+/* A value of a reserved index becomes zeroes. */
+static void blank_value(struct address_space *m, pgoff_t index, void *entry)
+	must_hold(m->lock)
+{
+	uint64_t old = xa_to_value(entry), zero = swap_entry_same(0);
+	int err;
+
+	if (old == zero)
+		return;
+	err = xa_store(&m->pages, index, xa_mk_value(zero), NULL);
+	ASSERT(err == 0);
+	vmstat_inc(m->mm, NR_SWAPPED_SAME);
+	add_demand(m, demand_of(zero) - demand_of(old));
+	swap_put(m->mm->swap, old, true);
+}
+
+/* A page of a reserved index goes, and leaves zeroes behind. */
+static void blank_page(struct address_space *m, pgoff_t index,
+		       struct page *page)
+{
+	struct mm *mm = m->mm;
+
+	page_lock(&mm->page_waits, page);
+	if (page->mapping == m->id && page->index == index) {
+		m->ops->page_truncated(m, page);
+		page->private = swap_entry_same(0);
+		page_set(page, PG_swapcache);
+		vmstat_inc(mm, NR_SWAPCACHE);
+		vmstat_inc(mm, NR_SWAPPED_SAME);
+		page_cache_remove(m, page);
+	}
+	page_unlock(&mm->page_waits, page);
+	page_put(mm, page);
+}
+
+void anon_punch(struct address_space *m, pgoff_t first, pgoff_t last)
+{
+	pgoff_t index = first;
+
+	for (;;) {
+		struct page *page = NULL;
+		void *entry;
+		bool reserved = false;
+
+		mutex_lock(&m->lock);
+		entry = xa_find(&m->pages, &index, last, XA_PRESENT);
+		if (entry)
+			reserved = xa_get_tag(&m->pages, index, XA_RESERVED);
+		if (reserved && xa_is_value(entry))
+			blank_value(m, index, entry);
+		else if (reserved && page_get_unless_zero(entry))
+			page = entry;
+		mutex_unlock(&m->lock);
+		if (page)
+			blank_page(m, index, page);
+		else if (entry && !reserved)
+			page_cache_truncate_range(m, index, index);
+		if (!entry || index++ == last)
+			return;
+	}
+}

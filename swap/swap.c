@@ -1,0 +1,324 @@
+/*
+ * swap.c - boot, areas, and the users of what is stored.
+ *
+ *   (1) An entry of type STORED has its object as user of its cluster for as
+ *       long as a tree or a page has the entry; a reader is one more.
+ *   (2) A cluster without users is free, or will be when its buffer is.
+ *   (3) garbage is what clusters in state FULL have void, summed up.
+ */
+#include "swap/swap.h"
+
+#include "mm/mm.h"
+#include "mm/page_alloc.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One buffer for each so many bytes of the arena; at least so many. */
+enum { BUFFER_SHARE = 2 << 20, BUFFERS_MIN = 4 };
+enum { READ_SHARE = 4 << 20, READS_MIN = 4 };
+
+enum { CLUSTER_ORDER = SWAP_CLUSTER_SHIFT - PAGE_SHIFT };
+
+/* --- room ------------------------------------------------------------------ */
+
+void swap_update_room(struct swap *s)
+{
+	long room = (long)s->nr_free - SWAP_RESERVED_CLUSTERS;
+	const struct swap_buffer *b = s->open[SWAP_OUT];
+	bool compact;
+
+	s->barren = min_of(s->barren, s->garbage);
+	compact = swap_compact_wanted(s);
+	room = max_of(room, 0l) * (long)SWAP_CLUSTER_PAGES;
+	if (b)
+		room += (SWAP_CLUSTER_SIZE - b->fill) / SWAP_OBJECT_MAX;
+	atomic_store(&s->mm->nr_swap_free, room);
+	atomic_store(&s->mm->swap_compacting, compact);
+	if (compact)
+		cond_signal(&s->compact_wake);
+}
+
+static void area_usage(struct swap *s, const struct swap_area *a,
+		       uint64_t *total, uint64_t *used) must_hold(s->lock)
+{
+	uint32_t usable = a->map.nr - a->map.nr_bad;
+
+	(void)s;
+	*total = (uint64_t)usable << SWAP_CLUSTER_SHIFT;
+	*used = (uint64_t)(usable - a->map.nr_free) << SWAP_CLUSTER_SHIFT;
+}
+
+void swap_area_usage(struct swap *s, unsigned int area, uint64_t *total,
+		     uint64_t *used)
+{
+	mutex_lock(&s->lock);
+	ASSERT(area < s->nr_areas);
+	area_usage(s, &s->areas[area], total, used);
+	mutex_unlock(&s->lock);
+}
+
+void swap_usage(struct swap *s, uint64_t *total, uint64_t *used)
+{
+	*total = *used = 0;
+	mutex_lock(&s->lock);
+	for (unsigned int i = 0; i < s->nr_areas; i++) {
+		uint64_t t, u;
+
+		area_usage(s, &s->areas[i], &t, &u);
+		*total += t;
+		*used += u;
+	}
+	mutex_unlock(&s->lock);
+}
+
+/* --- users ----------------------------------------------------------------- */
+
+void swap_get(struct swap *s, swap_entry_t entry)
+{
+	struct swap_place p = swap_entry_place(entry);
+	struct swap_cluster *c;
+
+	if (swap_entry_type(entry) != SWAP_STORED)
+		return;
+	mutex_lock(&s->lock);
+	c = swap_map_at(&s->areas[p.area].map, p.cluster);
+	ASSERT(c->users > 0 && c->users < UINT16_MAX);
+	c->users++;
+	mutex_unlock(&s->lock);
+}
+
+/* Nobody uses it any more (2). */
+static void cluster_unused(struct swap *s, const struct swap_place *p)
+	must_hold(s->lock)
+{
+	struct swap_map *map = &s->areas[p->area].map;
+	struct swap_cluster *c = swap_map_at(map, p->cluster);
+
+	ASSERT(c->live == 0);
+	switch ((enum cluster_state)c->state) {
+	case CLUSTER_FULL:
+		s->garbage -= SWAP_CLUSTER_SIZE; /* (3) */
+						 /* fall through */
+	case CLUSTER_STUCK:
+		swap_map_give(map, p->cluster);
+		s->nr_free++;
+		break;
+	case CLUSTER_WRITING: /* by who has the buffer */
+	case CLUSTER_OPEN:
+	case CLUSTER_MOVING: /* by the compactor */
+		break;
+	case CLUSTER_FREE:
+	case CLUSTER_BAD:
+		bug("an object in no cluster", __FILE__, __LINE__, __func__);
+	}
+}
+
+void swap_put(struct swap *s, swap_entry_t entry, bool object)
+{
+	struct swap_place p = swap_entry_place(entry);
+	struct swap_cluster *c;
+
+	if (swap_entry_type(entry) != SWAP_STORED) {
+		if (object)
+			vmstat_dec(s->mm, NR_SWAPPED_SAME);
+		return;
+	}
+	mutex_lock(&s->lock);
+	c = swap_map_at(&s->areas[p.area].map, p.cluster);
+	ASSERT(c->users > 0);
+	c->users--;
+	if (object) {
+		ASSERT(c->live >= p.size);
+		c->live -= p.size;
+		if (c->state == CLUSTER_FULL)
+			s->garbage += p.size; /* (3) */
+	}
+	if (c->users == 0)
+		cluster_unused(s, &p);
+	swap_update_room(s);
+	mutex_unlock(&s->lock);
+	if (object) {
+		vmstat_dec(s->mm, NR_SWAPPED);
+		vmstat_add(s->mm, NR_SWAP_STORED, -(long)p.size);
+	}
+}
+
+/* --- boot ------------------------------------------------------------------ */
+
+static struct page *alloc_buffer(struct mm *mm, unsigned int order, char **mem)
+{
+	struct page *page = page_alloc(mm, GFP_KERNEL | GFP_DMA, order);
+
+	if (!page)
+		return NULL;
+	vmstat_add(mm, NR_SWAP_BUFFERS, 1l << order);
+	*mem = page_address(&mm->arena, page);
+	return page;
+}
+
+static void free_buffer(struct mm *mm, struct page *page)
+{
+	if (!page)
+		return;
+	vmstat_add(mm, NR_SWAP_BUFFERS, -(long)page_nr(page));
+	page_put(mm, page);
+}
+
+static int alloc_buffers(struct swap *s)
+{
+	struct mm *mm = s->mm;
+	unsigned int buffers = (unsigned int)min_of(
+		max_of(mm->arena.size / BUFFER_SHARE, (size_t)BUFFERS_MIN),
+		(size_t)SWAP_BUFFERS_MAX);
+	unsigned int reads = (unsigned int)min_of(
+		max_of(mm->arena.size / READ_SHARE, (size_t)READS_MIN),
+		(size_t)SWAP_READS_MAX);
+
+	for (; s->nr_buffers < buffers; s->nr_buffers++) {
+		struct swap_buffer *b = &s->buffers[s->nr_buffers];
+
+		b->swap = s;
+		b->page = alloc_buffer(mm, CLUSTER_ORDER, &b->mem);
+		if (!b->page)
+			return -ENOMEM;
+	}
+	for (; s->nr_reads < reads; s->nr_reads++) {
+		struct swap_read *r = &s->reads[s->nr_reads];
+
+		r->swap = s;
+		r->page = alloc_buffer(mm, SWAP_READ_ORDER, &r->mem);
+		if (!r->page)
+			return -ENOMEM;
+		list_add(&s->reads_free, &r->link);
+	}
+	s->victim_page = alloc_buffer(mm, CLUSTER_ORDER, &s->victim);
+	return s->victim_page ? 0 : -ENOMEM;
+}
+
+static void swap_free_memory(struct swap *s)
+{
+	struct mm *mm = s->mm;
+
+	for (unsigned int i = 0; i < s->nr_buffers; i++)
+		free_buffer(mm, s->buffers[i].page);
+	for (unsigned int i = 0; i < s->nr_reads; i++)
+		free_buffer(mm, s->reads[i].page);
+	free_buffer(mm, s->victim_page);
+	for (unsigned int i = 0; i < s->nr_areas; i++) {
+		swap_map_destroy(&s->areas[i].map);
+		free(s->areas[i].name);
+	}
+	if (s->compressor)
+		compressor_destroy(s->compressor);
+	free(s);
+}
+
+static unsigned int nr_workspaces(void)
+{
+	return min_of(os_nr_cpus(), 8u) + 1;
+}
+
+size_t swap_overhead(void)
+{
+	/* Measured: 131 KiB of zstd's a workspace. */
+	return sizeof(struct swap) + nr_workspaces() * (160ul << 10);
+}
+
+int swap_start(struct mm *mm)
+{
+	struct swap *s = calloc(1, sizeof(*s));
+	int err = -ENOMEM;
+
+	if (!s)
+		return err;
+	s->mm = mm;
+	mutex_init(&s->lock);
+	mutex_init(&s->read_lock);
+	mutex_init(&s->reserve_lock);
+	cond_init(&s->read_returned);
+	cond_init(&s->compact_wake);
+	list_init(&s->reads_free);
+	list_init(&s->waiting);
+	s->compressor = compressor_create(nr_workspaces());
+	if (s->compressor)
+		err = alloc_buffers(s);
+	if (!err)
+		err = os_thread_start(&s->compactor, "kcompact",
+				      swap_compact_main, s);
+	if (err) {
+		swap_free_memory(s);
+		return err;
+	}
+	mm->swap = s;
+	return 0;
+}
+
+/* Buffers of which nothing is needed are given up, written or not. */
+static bool all_quiet(struct swap *s)
+{
+	bool quiet = true;
+
+	mutex_lock(&s->lock);
+	for (unsigned int i = 0; i < s->nr_buffers; i++)
+		quiet &= !s->buffers[i].writing;
+	mutex_unlock(&s->lock);
+	return quiet;
+}
+
+static void check_unused(struct swap *s)
+{
+	ASSERT(vmstat_read(s->mm, NR_SWAPPED) == 0);
+	ASSERT(vmstat_read(s->mm, NR_SWAPPED_SAME) == 0);
+	ASSERT(vmstat_read(s->mm, NR_SWAPCACHE) == 0);
+	for (unsigned int i = 0; i < s->nr_areas; i++)
+		for (uint32_t n = 0; n < s->areas[i].map.nr; n++)
+			ASSERT(swap_map_at(&s->areas[i].map, n)->users == 0);
+}
+
+void swap_stop(struct mm *mm)
+{
+	struct swap *s = mm->swap;
+
+	mutex_lock(&s->lock);
+	s->stop = true;
+	cond_broadcast(&s->compact_wake);
+	mutex_unlock(&s->lock);
+	os_thread_join(&s->compactor);
+	while (!all_quiet(s))
+		os_sleep_ns(NSEC_PER_MSEC);
+	check_unused(s);
+	mm->swap = NULL;
+	atomic_store(&mm->nr_swap_free, 0);
+	atomic_store(&mm->swap_compacting, false);
+	swap_free_memory(s);
+}
+
+int swap_add_area(struct swap *s, int fd, uint32_t align, uint32_t nr_clusters,
+		  const char *name, const uint32_t *bad, unsigned int nr_bad)
+{
+	struct swap_area area = { .fd = fd, .align = align };
+	int err;
+
+	ASSERT(align >= SWAP_UNIT && align <= SWAP_READ_SIZE / 4);
+	area.name = strdup(name ? name : "");
+	err = area.name ? swap_map_init(&area.map, s->mm, nr_clusters)
+			: -ENOMEM;
+	if (err) {
+		free(area.name);
+		return err;
+	}
+	mutex_lock(&s->lock);
+	ASSERT(s->nr_areas < SWAP_AREAS_MAX);
+	for (unsigned int i = 0; i < nr_bad; i++)
+		if (bad[i] > 0 && bad[i] < nr_clusters &&
+		    swap_map_at(&area.map, bad[i])->state == CLUSTER_FREE)
+			swap_map_set_bad(&area.map, bad[i]);
+	s->areas[s->nr_areas++] = area;
+	s->nr_clusters += area.map.nr_free;
+	s->nr_free += area.map.nr_free;
+	swap_update_room(s);
+	mutex_unlock(&s->lock);
+	return 0;
+}
