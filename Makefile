@@ -26,18 +26,22 @@ fuse_lib := build/deps/lib/libfuse3.a -lnuma -ldl
 # victims.
 mm_core := bug fault vmstat errseq \
 	   arena memblock zone watermark buddy pcp page_wait page_alloc \
-	   slab mempool shrinker \
+	   slab kmalloc mempool shrinker \
 	   address_space xarray page_cache readahead writeback page_io \
 	   lru reclaim kswapd oom sysctl mm
 mm_real := os_posix page_io_uring
-swap_core := compress swap_map swap_out swap_in swap_compact swap anon_reserve anon
-fs_core := text log space backing inode file file_pages file_rw cred dir request volume \
+swap_core := format compress swap_map swap_out swap_in swap_compact swap anon_reserve anon
+fs_core := text log cred inode open_file read_write volume request \
+	   space backing file_inode file file_pages file_dir file_attr file_volume \
+	   anon_inode anon_file anon_dir anon_attr anon_volume \
 	   procfile control fs
-fs_fuse := fuse_buffer fuse_notify fuse_ops fuse_session source options main
+fs_fuse := fuse_buffer fuse_notify fuse_ops fuse_names fuse_attr fuse_file \
+	   fuse_dir fuse_session source options main
 mm      := $(mm_core:%=$(O)/mm/%.o)
 real    := $(mm_real:%=$(O)/mm/%.o)
 swap    := $(swap_core:%=$(O)/swap/%.o)
-fs      := $(fs_core:%=$(O)/fs/%.o) $(fs_fuse:%=$(O)/fs/%.o)
+core    := $(fs_core:%=$(O)/fs/%.o)
+fs      := $(core) $(fs_fuse:%=$(O)/fs/%.o)
 
 unit  := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c))
 sim_o := $(patsubst %.c,$(O)/%.o,$(filter-out tests/sim/test_%,$(wildcard tests/sim/*_sim.c)))
@@ -70,13 +74,13 @@ $(PLIMSOLL): $(fs) $(swap) $(mm) $(real)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(fuse_lib) -luring -lzstd -lxxhash
 
-$(PLIMSOLLCTL): $(ctl)
+$(PLIMSOLLCTL): $(ctl) $(O)/swap/format.o
 	@mkdir -p $(@D)
 	@echo "  LINK    $@"
-	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lxxhash
 
 # Unit tests link the core alone, with the real outside world.
-$(O)/tests/unit/%: $(O)/tests/unit/%.o $(swap) $(mm) $(real)
+$(O)/tests/unit/%: $(O)/tests/unit/%.o $(core) $(swap) $(mm) $(real)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -luring -lzstd -lxxhash
 

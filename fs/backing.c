@@ -1,7 +1,7 @@
 /* backing.c - handles where there are some, descriptors where not. */
 #include "fs/backing.h"
 
-#include "fs/volume.h"
+#include "fs/file_volume.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,8 +36,8 @@ static bool get_handle(int fd, struct backing_id *id)
 	return true;
 }
 
-void backing_identify(struct volume *vol, int path_fd, const struct statx *st,
-		      struct backing_id *id)
+void backing_identify(struct file_volume *fv, int path_fd,
+		      const struct statx *st, struct backing_id *id)
 {
 	*id = (struct backing_id){
 		.dev = makedev(st->stx_dev_major, st->stx_dev_minor),
@@ -45,7 +45,7 @@ void backing_identify(struct volume *vol, int path_fd, const struct statx *st,
 		.path_fd = -1,
 	};
 	/* A handle is opened through the root: the same mount only. */
-	if (!vol->has_handles || st->stx_mnt_id != vol->mnt_id ||
+	if (!fv->has_handles || st->stx_mnt_id != fv->mnt_id ||
 	    !get_handle(path_fd, id))
 		id->path_fd = path_fd;
 }
@@ -63,25 +63,25 @@ uint64_t backing_id_hash(const struct backing_id *id)
 	return (id->ino ^ id->dev << 40) * 0x9e3779b97f4a7c15u;
 }
 
-static int open_handle(const struct volume *vol, const struct backing_id *id,
-		       int flags)
+static int open_handle(const struct file_volume *fv,
+		       const struct backing_id *id, int flags)
 {
 	struct handle_space h = { .fh.handle_bytes = id->handle_bytes,
 				  .fh.handle_type = id->handle_type };
 	int fd;
 
 	memcpy(h.fh.f_handle, id->handle, id->handle_bytes);
-	fd = open_by_handle_at(vol->root_fd, &h.fh, flags | O_CLOEXEC);
+	fd = open_by_handle_at(fv->root_fd, &h.fh, flags | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
-int backing_open(struct volume *vol, const struct backing_id *id, int flags)
+int backing_open(struct file_volume *fv, const struct backing_id *id, int flags)
 {
 	char path[32];
 	int fd;
 
 	if (id->handle_bytes > 0)
-		return open_handle(vol, id, flags);
+		return open_handle(fv, id, flags);
 	if (flags & O_PATH)
 		return id->path_fd;
 	fd = open(backing_fd_path(id->path_fd, path), flags | O_CLOEXEC);
@@ -89,12 +89,12 @@ int backing_open(struct volume *vol, const struct backing_id *id, int flags)
 }
 
 /* O_NOATIME is for the owner and for root; do without it otherwise. */
-static int open_noatime(struct volume *vol, const struct backing_id *id,
+static int open_noatime(struct file_volume *fv, const struct backing_id *id,
 			int flags)
 {
-	int fd = backing_open(vol, id, flags | O_NOATIME);
+	int fd = backing_open(fv, id, flags | O_NOATIME);
 
-	return fd == -EPERM ? backing_open(vol, id, flags) : fd;
+	return fd == -EPERM ? backing_open(fv, id, flags) : fd;
 }
 
 /* May it still be opened for reading? */
@@ -104,33 +104,33 @@ static bool is_refusal(int err)
 	       err == -ETXTBSY;
 }
 
-int backing_open_data(struct volume *vol, const struct backing_id *id,
+int backing_open_data(struct file_volume *fv, const struct backing_id *id,
 		      struct backing_fds *fds)
 {
-	int mode = vol->read_only ? O_RDONLY : O_RDWR;
+	int mode = fv->vol.read_only ? O_RDONLY : O_RDWR;
 
 	fds->direct = -1;
-	fds->buffered = open_noatime(vol, id, mode | O_NONBLOCK);
+	fds->buffered = open_noatime(fv, id, mode | O_NONBLOCK);
 	if (mode == O_RDWR && is_refusal(fds->buffered)) {
 		mode = O_RDONLY;
-		fds->buffered = open_noatime(vol, id, mode | O_NONBLOCK);
+		fds->buffered = open_noatime(fv, id, mode | O_NONBLOCK);
 	}
 	if (fds->buffered < 0)
 		return fds->buffered;
 	/* Nothing is to be read ahead into the host's page cache. */
 	posix_fadvise(fds->buffered, 0, 0, POSIX_FADV_RANDOM);
 	fds->writable = mode == O_RDWR;
-	if (vol->has_direct)
-		fds->direct = open_noatime(vol, id, mode | O_DIRECT);
+	if (fv->has_direct)
+		fds->direct = open_noatime(fv, id, mode | O_DIRECT);
 	if (fds->direct < 0)
 		fds->direct = -1;
-	vmstat_add(vol->mm, NR_BACKING_FDS, fds->direct < 0 ? 1 : 2);
+	vmstat_add(fv->vol.mm, NR_BACKING_FDS, fds->direct < 0 ? 1 : 2);
 	return 0;
 }
 
-void backing_close_data(struct volume *vol, struct backing_fds *fds)
+void backing_close_data(struct file_volume *fv, struct backing_fds *fds)
 {
-	vmstat_add(vol->mm, NR_BACKING_FDS, fds->direct < 0 ? -1 : -2);
+	vmstat_add(fv->vol.mm, NR_BACKING_FDS, fds->direct < 0 ? -1 : -2);
 	if (fds->direct >= 0)
 		close(fds->direct);
 	close(fds->buffered);
@@ -138,10 +138,10 @@ void backing_close_data(struct volume *vol, struct backing_fds *fds)
 }
 
 /* A regular file to try things on: unnamed if we may, else any that is there. */
-static int probe_file(const struct volume *vol)
+static int probe_file(const struct file_volume *fv)
 {
-	return openat(vol->root_fd, ".",
-		      O_TMPFILE | (vol->read_only ? O_RDONLY : O_RDWR) |
+	return openat(fv->root_fd, ".",
+		      O_TMPFILE | (fv->vol.read_only ? O_RDONLY : O_RDWR) |
 			      O_CLOEXEC,
 		      0600);
 }
@@ -162,28 +162,28 @@ static uint64_t probe_max_size(int fd)
 	return lo;
 }
 
-void backing_probe(struct volume *vol)
+void backing_probe(struct file_volume *fv)
 {
 	struct backing_id id = { .path_fd = -1 };
 	char path[32];
 	int fd, direct;
 
-	vol->has_handles = false;
-	if (get_handle(vol->root_fd, &id)) {
-		fd = open_handle(vol, &id, O_PATH);
-		vol->has_handles = fd >= 0;
+	fv->has_handles = false;
+	if (get_handle(fv->root_fd, &id)) {
+		fd = open_handle(fv, &id, O_PATH);
+		fv->has_handles = fd >= 0;
 		if (fd >= 0)
 			close(fd);
 	}
 	/* Tried for each file anyway where it cannot be tried here. */
-	vol->has_direct = true;
-	vol->max_file_size = INT64_MAX;
-	fd = probe_file(vol);
+	fv->has_direct = true;
+	fv->vol.max_file_size = INT64_MAX;
+	fd = probe_file(fv);
 	if (fd < 0)
 		return;
-	vol->max_file_size = probe_max_size(fd);
+	fv->vol.max_file_size = probe_max_size(fd);
 	direct = open(backing_fd_path(fd, path), O_RDWR | O_DIRECT | O_CLOEXEC);
-	vol->has_direct = direct >= 0;
+	fv->has_direct = direct >= 0;
 	if (direct >= 0)
 		close(direct);
 	close(fd);

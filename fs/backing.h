@@ -13,7 +13,7 @@
 
 #include <sys/stat.h>
 
-struct volume;
+struct file_volume;
 
 /* Handles up to this many bytes are kept; ext4 needs 8, XFS 12, btrfs 20. */
 #define BACKING_HANDLE_MAX 40
@@ -38,8 +38,8 @@ struct backing_fds {
  * Identify the file behind an O_PATH descriptor. The descriptor becomes part
  * of the id if there is no handle to be had, else it stays the caller's.
  */
-void backing_identify(struct volume *vol, int path_fd, const struct statx *st,
-		      struct backing_id *id);
+void backing_identify(struct file_volume *fv, int path_fd,
+		      const struct statx *st, struct backing_id *id);
 bool backing_id_equal(const struct backing_id *a, const struct backing_id *b);
 uint64_t backing_id_hash(const struct backing_id *id);
 
@@ -47,15 +47,16 @@ uint64_t backing_id_hash(const struct backing_id *id);
  * Open it with these flags (O_PATH, O_RDONLY, O_DIRECTORY, …). A descriptor or
  * -errno. If O_PATH and the id has a descriptor, that very one is returned.
  */
-int backing_open(struct volume *vol, const struct backing_id *id, int flags);
+int backing_open(struct file_volume *fv, const struct backing_id *id,
+		 int flags);
 
 /* Open for data, for writing too if that is possible. 0 or -errno. */
-int backing_open_data(struct volume *vol, const struct backing_id *id,
+int backing_open_data(struct file_volume *fv, const struct backing_id *id,
 		      struct backing_fds *fds);
-void backing_close_data(struct volume *vol, struct backing_fds *fds);
+void backing_close_data(struct file_volume *fv, struct backing_fds *fds);
 
-/* Find out about handles, O_DIRECT and limits; sets them in vol. */
-void backing_probe(struct volume *vol);
+/* Find out about handles, O_DIRECT and limits; sets them in fv. */
+void backing_probe(struct file_volume *fv);
 
 /* A path to fd for system calls that take no descriptor. buf: 32 bytes. */
 const char *backing_fd_path(int fd, char *buf);

@@ -118,7 +118,7 @@ static int store_sync(struct volume *vol, const struct node *node,
 {
 	(void)node;
 	(void)value;
-	return volume_sync(vol);
+	return vol->ops->sync(vol);
 }
 
 /* --- the tree ------------------------------------------------------------- */

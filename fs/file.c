@@ -13,8 +13,7 @@
  */
 #include "fs/file.h"
 
-#include "fs/fs.h"
-#include "fs/internal.h"
+#include "fs/file_volume.h"
 #include "mm/page_alloc.h"
 #include "mm/page_cache.h"
 #include "mm/page_wait.h"
@@ -36,270 +35,253 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
  * is not what we have in memory (close-to-open). Nobody has it open: waiting
  * for reads in flight is safe.
  */
-static void refresh(struct inode *inode, const struct stat *st)
-	must_hold(inode->attr_lock)
+static void refresh(struct file_inode *fi, const struct stat *st)
+	must_hold(fi->attr_lock)
 {
-	bool same = same_time(&inode->seen_mtime, &st->st_mtim) &&
-		    same_time(&inode->seen_ctime, &st->st_ctim) &&
-		    inode->seen_size == (uint64_t)st->st_size;
+	bool same = same_time(&fi->seen_mtime, &st->st_mtim) &&
+		    same_time(&fi->seen_ctime, &st->st_ctim) &&
+		    fi->seen_size == (uint64_t)st->st_size;
 
-	if (!address_space_is_clean(&inode->mapping))
+	if (!address_space_is_clean(&fi->inode.mapping))
 		return;
 	if (!same) {
-		page_cache_truncate(&inode->mapping, 0);
-		inode->ctime_known = false;
+		page_cache_truncate(&fi->inode.mapping, 0);
+		fi->ctime_known = false;
 	}
-	atomic_store(&inode->size, (uint64_t)st->st_size);
-	atomic_store(&inode->backing_size, (uint64_t)st->st_size);
-	inode->maybe_sparse = st->st_blocks * 512ll < st->st_size;
+	atomic_store(&fi->inode.size, (uint64_t)st->st_size);
+	atomic_store(&fi->backing_size, (uint64_t)st->st_size);
+	fi->maybe_sparse = st->st_blocks * 512ll < st->st_size;
 }
 
-/* One more user of the descriptors; the first opens them. */
-int file_users_get(struct inode *inode)
+int file_users_get(struct file_inode *fi)
 {
 	struct stat st;
 	int err = 0;
 
-	mutex_lock(&inode->attr_lock);
-	if (inode->users == 0) {
-		err = backing_open_data(inode->vol, &inode->id, &inode->fds);
-		if (!err && fstat(inode->fds.buffered, &st) == 0)
-			refresh(inode, &st);
+	mutex_lock(&fi->attr_lock);
+	if (fi->users == 0) {
+		err = backing_open_data(file_volume_of(fi), &fi->id, &fi->fds);
+		if (!err && fstat(fi->fds.buffered, &st) == 0)
+			refresh(fi, &st);
 	}
 	if (!err)
-		inode->users++;
-	mutex_unlock(&inode->attr_lock);
+		fi->users++;
+	mutex_unlock(&fi->attr_lock);
 	return err;
 }
 
-void file_users_put(struct inode *inode)
+void file_users_put(struct file_inode *fi)
 {
 	struct stat st;
 
-	mutex_lock(&inode->attr_lock);
-	ASSERT(inode->users > 0);
-	if (--inode->users == 0) {
-		if (fstat(inode->fds.buffered, &st) == 0) {
-			inode->seen_mtime = st.st_mtim;
-			inode->seen_ctime = st.st_ctim;
-			inode->seen_size = (uint64_t)st.st_size;
+	mutex_lock(&fi->attr_lock);
+	ASSERT(fi->users > 0);
+	if (--fi->users == 0) {
+		if (fstat(fi->fds.buffered, &st) == 0) {
+			fi->seen_mtime = st.st_mtim;
+			fi->seen_ctime = st.st_ctim;
+			fi->seen_size = (uint64_t)st.st_size;
 		}
-		backing_close_data(inode->vol, &inode->fds);
+		backing_close_data(file_volume_of(fi), &fi->fds);
 	}
-	mutex_unlock(&inode->attr_lock);
+	mutex_unlock(&fi->attr_lock);
 }
 
 /* It could not be opened for writing when the first came; perhaps it can now. */
-static void become_writable(struct inode *inode)
+static void become_writable(struct file_inode *fi)
 {
-	struct backing_fds *have = &inode->fds, now;
+	struct backing_fds *have = &fi->fds, now;
 
-	mutex_lock(&inode->attr_lock);
-	if (!have->writable && !inode->vol->read_only &&
-	    backing_open_data(inode->vol, &inode->id, &now) == 0) {
+	mutex_lock(&fi->attr_lock);
+	if (!have->writable && !fi->inode.vol->read_only &&
+	    backing_open_data(file_volume_of(fi), &fi->id, &now) == 0) {
 		/* Over the old numbers, which others are using. */
 		if (now.writable && (now.direct < 0) == (have->direct < 0) &&
 		    dup3(now.buffered, have->buffered, O_CLOEXEC) >= 0 &&
 		    (now.direct < 0 ||
 		     dup3(now.direct, have->direct, O_CLOEXEC) >= 0))
 			have->writable = true;
-		backing_close_data(inode->vol, &now);
+		backing_close_data(file_volume_of(fi), &now);
 	}
-	mutex_unlock(&inode->attr_lock);
+	mutex_unlock(&fi->attr_lock);
 }
 
-struct open_file *file_open(struct inode *inode, int flags, int *err)
+/*
+ * It was made with more rights than it is to have, see make_regular() in
+ * fs/file_dir.c: whoever made it has it open now.
+ */
+static void set_final_mode(struct file_inode *fi)
 {
-	struct open_file *file;
+	mutex_lock(&fi->attr_lock);
+	if (fi->mode_once_open)
+		fchmod(fi->fds.buffered, fi->mode_once_open & ~(mode_t)S_IFMT);
+	fi->mode_once_open = 0;
+	mutex_unlock(&fi->attr_lock);
+}
 
-	*err = file_users_get(inode);
-	if (*err)
-		return NULL;
-	if ((flags & O_ACCMODE) != O_RDONLY)
-		become_writable(inode);
-	if ((flags & O_ACCMODE) != O_RDONLY && !inode->fds.writable) {
-		*err = inode->vol->read_only ? -EROFS : -EACCES;
-		goto out_users;
+int file_open(struct inode *inode, int flags)
+{
+	struct file_inode *fi = file_inode(inode);
+	int err = file_users_get(fi);
+
+	if (err)
+		return err;
+	if ((flags & O_ACCMODE) != O_RDONLY) {
+		become_writable(fi);
+		if (!fi->fds.writable) {
+			file_users_put(fi);
+			return inode->vol->read_only ? -EROFS : -EACCES;
+		}
 	}
-	file = kmem_cache_zalloc(&inode->vol->fs->open_files, GFP_KERNEL);
-	*err = -ENOMEM;
-	if (!file)
-		goto out_users;
-	mutex_init(&file->lock);
-	file->inode = inode;
-	mutex_lock(&inode->vol->opens_lock);
-	list_add(&inode->vol->open_files, &file->link);
-	mutex_unlock(&inode->vol->opens_lock);
-	file->wb_err_since = errseq_sample(&inode->mapping.wb_err);
-	*err = 0;
-	return file;
-
-out_users:
-	file_users_put(inode);
-	return NULL;
+	set_final_mode(fi);
+	return 0;
 }
 
 /* Can nobody but the caller's "users", and the flusher, reach it? */
-static bool is_last(struct inode *inode, unsigned int users)
+static bool is_last(struct file_inode *fi, unsigned int users)
 {
 	bool last;
 
-	mutex_lock(&inode->attr_lock);
-	users += atomic_load(&inode->mapping.on_dirty_list);
-	last = inode->unlinked && inode->users <= users;
-	mutex_unlock(&inode->attr_lock);
+	mutex_lock(&fi->attr_lock);
+	users += atomic_load(&fi->inode.mapping.on_dirty_list);
+	last = fi->unlinked && fi->users <= users;
+	mutex_unlock(&fi->attr_lock);
 	return last;
 }
 
 /* Then what is dirty need not be written. */
-static void drop_if_unlinked(struct inode *inode, unsigned int users)
+static void drop_if_unlinked(struct file_inode *fi, unsigned int users)
 {
-	if (!is_last(inode, users))
+	if (!is_last(fi, users))
 		return;
-	rwlock_lock(&inode->io_lock);
+	rwlock_lock(&fi->inode.io_lock);
 	/* Again, now that nobody is between marking a page and holding us. */
-	if (is_last(inode, users))
-		page_cache_truncate(&inode->mapping, 0);
-	rwlock_unlock(&inode->io_lock);
+	if (is_last(fi, users))
+		page_cache_truncate(&fi->inode.mapping, 0);
+	rwlock_unlock(&fi->inode.io_lock);
 }
 
-void file_set_unlinked(struct inode *inode)
+void file_set_unlinked(struct file_inode *fi)
 {
-	mutex_lock(&inode->attr_lock);
-	inode->unlinked = true;
-	mutex_unlock(&inode->attr_lock);
-	drop_if_unlinked(inode, 0);
+	mutex_lock(&fi->attr_lock);
+	fi->unlinked = true;
+	mutex_unlock(&fi->attr_lock);
+	drop_if_unlinked(fi, 0);
 }
 
-void file_release(struct open_file *file)
+void file_release(struct inode *inode)
 {
-	struct inode *inode = file->inode;
+	struct file_inode *fi = file_inode(inode);
 
-	drop_if_unlinked(inode, 1);
+	drop_if_unlinked(fi, 1);
 	writeback_kick(&inode->mapping);
-	mutex_lock(&inode->vol->opens_lock);
-	list_del(&file->link);
-	mutex_unlock(&inode->vol->opens_lock);
-	kmem_cache_free(&inode->vol->fs->open_files, file);
-	file_users_put(inode);
-	inode_put(inode);
+	file_users_put(fi);
 }
 
 /* --- the backing file's times -------------------------------------------- */
 
-void file_touch(struct inode *inode)
+void file_touch(struct file_inode *fi)
 {
 	struct timespec now = os_realtime();
 
-	mutex_lock(&inode->time_lock);
-	inode->mtime = inode->ours_ctime = now;
-	inode->times_dirty = true;
-	mutex_unlock(&inode->time_lock);
+	mutex_lock(&fi->inode.time_lock);
+	fi->mtime = fi->ours_ctime = now;
+	fi->times_dirty = true;
+	mutex_unlock(&fi->inode.time_lock);
 }
 
-int file_set_times(struct inode *inode, int fd, const struct timespec times[2])
+int file_set_times(struct file_inode *fi, int fd,
+		   const struct timespec times[2])
 {
 	int err = 0;
 
 	/* Not between the two halves of file_restore_times(). */
-	mutex_lock(&inode->attr_lock);
+	mutex_lock(&fi->attr_lock);
 	if (utimensat(fd, "", times, AT_EMPTY_PATH) < 0)
 		err = -errno;
-	mutex_lock(&inode->time_lock);
+	mutex_lock(&fi->inode.time_lock);
 	if (!err && times[1].tv_nsec != UTIME_OMIT) {
-		inode->ctime_known = false;
-		inode->mtime = times[1];
-		inode->ours_ctime = os_realtime();
+		fi->ctime_known = false;
+		fi->mtime = times[1];
+		fi->ours_ctime = os_realtime();
 		/* Writeback in flight would set the time of its own. */
-		inode->times_dirty = !address_space_is_clean(&inode->mapping);
+		fi->times_dirty = !address_space_is_clean(&fi->inode.mapping);
 	}
-	mutex_unlock(&inode->time_lock);
-	mutex_unlock(&inode->attr_lock);
+	mutex_unlock(&fi->inode.time_lock);
+	mutex_unlock(&fi->attr_lock);
 	return err;
 }
 
 /* The time to put back, if there is one; it is not dirty then. */
-static bool take_mtime(struct inode *inode, struct timespec *mtime)
+static bool take_mtime(struct file_inode *fi, struct timespec *mtime)
 {
 	bool dirty;
 
-	mutex_lock(&inode->time_lock);
-	dirty = inode->times_dirty && inode->fds.writable;
-	*mtime = inode->mtime;
+	mutex_lock(&fi->inode.time_lock);
+	dirty = fi->times_dirty && fi->fds.writable;
+	*mtime = fi->mtime;
 	if (dirty)
-		inode->times_dirty = false;
-	mutex_unlock(&inode->time_lock);
+		fi->times_dirty = false;
+	mutex_unlock(&fi->inode.time_lock);
 	return dirty;
 }
 
 /* Writing back has set the time of now: put the time of the write(2) back. */
-void file_restore_times(struct inode *inode)
+void file_restore_times(struct file_inode *fi)
 {
 	struct timespec ts[2] = { { .tv_nsec = UTIME_OMIT } };
 	struct stat st;
 
-	mutex_lock(&inode->attr_lock);
-	if (inode->users > 0 && take_mtime(inode, &ts[1])) {
-		futimens(inode->fds.buffered, ts);
-		fstat(inode->fds.buffered, &st);
-		mutex_lock(&inode->time_lock);
-		inode->backing_ctime = st.st_ctim;
-		inode->ctime_known = true;
+	mutex_lock(&fi->attr_lock);
+	if (fi->users > 0 && take_mtime(fi, &ts[1])) {
+		futimens(fi->fds.buffered, ts);
+		fstat(fi->fds.buffered, &st);
+		mutex_lock(&fi->inode.time_lock);
+		fi->backing_ctime = st.st_ctim;
+		fi->ctime_known = true;
 		/* More writeback to come will set it again. */
-		inode->times_dirty |= !address_space_is_clean(&inode->mapping);
-		mutex_unlock(&inode->time_lock);
+		fi->times_dirty |= !address_space_is_clean(&fi->inode.mapping);
+		mutex_unlock(&fi->inode.time_lock);
 	}
-	mutex_unlock(&inode->attr_lock);
+	mutex_unlock(&fi->attr_lock);
 }
 
 /* --- durability, and cutting the file ------------------------------------ */
 
-int file_write_back(struct inode *inode)
+int file_write_back(struct file_inode *fi)
 {
 	int err;
 
-	rwlock_lock_shared(&inode->io_lock);
-	err = mapping_sync(&inode->mapping, 0, UINT64_MAX);
-	rwlock_unlock_shared(&inode->io_lock);
+	rwlock_lock_shared(&fi->inode.io_lock);
+	err = mapping_sync(&fi->inode.mapping, 0, UINT64_MAX);
+	rwlock_unlock_shared(&fi->inode.io_lock);
 	return err;
 }
 
-int file_check_error(struct open_file *file)
+int file_fsync(struct inode *inode, bool data_only)
 {
-	int err;
+	struct file_inode *fi = file_inode(inode);
+	int err = file_write_back(fi);
 
-	mutex_lock(&file->lock);
-	err = errseq_check_and_advance(&file->inode->mapping.wb_err,
-				       &file->wb_err_since);
-	mutex_unlock(&file->lock);
-	return err;
-}
-
-int file_fsync(struct open_file *file, bool data_only)
-{
-	struct inode *inode = file->inode;
-	int err, seen;
-
-	err = file_write_back(inode);
-	file_restore_times(inode);
+	file_restore_times(fi);
 	if (!err)
-		err = page_io_sync(inode->vol->mm->io, inode->fds.buffered,
+		err = page_io_sync(inode->vol->mm->io, fi->fds.buffered,
 				   data_only);
-	seen = file_check_error(file);
-	return seen ? seen : err;
+	return err;
 }
 
 /* (3): what is behind the new end must read as zeroes if it grows again. */
-static void zero_tail(struct inode *inode, uint64_t size)
+static void zero_tail(struct file_inode *fi, uint64_t size)
 {
-	struct mm *mm = inode->vol->mm;
+	struct mm *mm = fi->inode.vol->mm;
 	struct page *page =
-		page_cache_find(&inode->mapping, size >> PAGE_SHIFT);
+		page_cache_find(&fi->inode.mapping, size >> PAGE_SHIFT);
 
 	if (!page)
 		return;
 	page_lock(&mm->page_waits, page);
-	if (page->mapping == inode->mapping.id && page_test(page, PG_uptodate))
+	if (page->mapping == fi->inode.mapping.id &&
+	    page_test(page, PG_uptodate))
 		memset((char *)page_address(&mm->arena, page) +
 			       (size & PAGE_MASK),
 		       0, PAGE_SIZE - (size & PAGE_MASK));
@@ -308,117 +290,119 @@ static void zero_tail(struct inode *inode, uint64_t size)
 }
 
 /* Cut, with io_lock held alone and writeback frozen. */
-static int truncate_frozen(struct inode *inode, uint64_t size)
+static int truncate_frozen(struct file_inode *fi, uint64_t size)
 {
-	struct mm *mm = inode->vol->mm;
-	uint64_t old = atomic_load(&inode->size);
+	struct mm *mm = fi->inode.vol->mm;
+	uint64_t old = atomic_load(&fi->inode.size);
 	int err;
 
 	if (size < old)
-		mapping_wait_writeback(&inode->mapping, size >> PAGE_SHIFT,
+		mapping_wait_writeback(&fi->inode.mapping, size >> PAGE_SHIFT,
 				       UINT64_MAX);
 	/*
 	 * The file first: if that fails nothing has happened. It may be shorter
 	 * than both sizes, when the pages that would make it longer go now.
 	 */
-	if (size != atomic_load(&inode->backing_size)) {
-		err = page_io_truncate(mm->io, inode->fds.buffered, size);
+	if (size != atomic_load(&fi->backing_size)) {
+		err = page_io_truncate(mm->io, fi->fds.buffered, size);
 		if (err)
 			return err;
-		mutex_lock(&inode->attr_lock);
-		atomic_store(&inode->backing_size, size);
+		mutex_lock(&fi->attr_lock);
+		atomic_store(&fi->backing_size, size);
 		if (size > old)
-			inode->maybe_sparse = true;
-		mutex_unlock(&inode->attr_lock);
+			fi->maybe_sparse = true;
+		mutex_unlock(&fi->attr_lock);
 	}
-	atomic_store(&inode->size, size);
+	atomic_store(&fi->inode.size, size);
 	if (size < old) {
-		page_cache_truncate(&inode->mapping, pages_of(size));
+		page_cache_truncate(&fi->inode.mapping, pages_of(size));
 		if (size & PAGE_MASK)
-			zero_tail(inode, size);
+			zero_tail(fi, size);
 	}
-	file_touch(inode);
+	file_touch(fi);
 	return 0;
 }
 
 int file_truncate(struct inode *inode, uint64_t size)
 {
+	struct file_inode *fi = file_inode(inode);
 	int err;
 
 	if (size > inode->vol->max_file_size)
 		return -EFBIG;
-	err = file_users_get(inode);
+	err = file_users_get(fi);
 	if (err)
 		return err;
-	err = inode->fds.writable ? 0 : -EROFS;
+	err = fi->fds.writable ? 0 : -EROFS;
 	if (!err) {
 		rwlock_lock(&inode->io_lock);
 		mapping_freeze(&inode->mapping);
-		err = truncate_frozen(inode, size);
+		err = truncate_frozen(fi, size);
 		mapping_thaw(&inode->mapping);
 		rwlock_unlock(&inode->io_lock);
 	}
 	if (!err && address_space_is_clean(&inode->mapping))
-		file_restore_times(inode);
-	file_users_put(inode);
+		file_restore_times(fi);
+	file_users_put(fi);
 	return err;
 }
 
 int file_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t len)
 {
+	struct file_inode *fi = file_inode(inode);
 	bool allocates = !(mode & FALLOC_FL_PUNCH_HOLE);
 	struct address_space *m = &inode->mapping;
 	struct stat st;
 	int err;
 
-	err = file_users_get(inode);
+	err = file_users_get(fi);
 	if (err)
 		return err;
 	rwlock_lock(&inode->io_lock);
 	/* Do it in the file, on what is written, and forget what we had. */
 	err = mapping_sync(m, 0, UINT64_MAX);
 	if (!err &&
-	    fallocate(inode->fds.buffered, mode, (off_t)offset, (off_t)len) < 0)
+	    fallocate(fi->fds.buffered, mode, (off_t)offset, (off_t)len) < 0)
 		err = -errno;
 	if (!err) {
 		if (mode & ~FALLOC_FL_KEEP_SIZE) {
 			page_cache_truncate(m, offset >> PAGE_SHIFT);
-			posix_fadvise(inode->fds.buffered, 0, 0,
+			posix_fadvise(fi->fds.buffered, 0, 0,
 				      POSIX_FADV_DONTNEED);
 		}
-		if (fstat(inode->fds.buffered, &st) == 0) {
-			mutex_lock(&inode->attr_lock);
-			atomic_store(&inode->backing_size,
-				     (uint64_t)st.st_size);
+		if (fstat(fi->fds.buffered, &st) == 0) {
+			mutex_lock(&fi->attr_lock);
+			atomic_store(&fi->backing_size, (uint64_t)st.st_size);
 			atomic_store(&inode->size, (uint64_t)st.st_size);
-			inode->maybe_sparse |=
+			fi->maybe_sparse |=
 				!allocates || st.st_blocks * 512ll < st.st_size;
-			mutex_unlock(&inode->attr_lock);
+			mutex_unlock(&fi->attr_lock);
 		}
-		file_touch(inode);
+		file_touch(fi);
 	}
 	rwlock_unlock(&inode->io_lock);
 	if (!err)
-		file_restore_times(inode);
-	file_users_put(inode);
+		file_restore_times(fi);
+	file_users_put(fi);
 	return err;
 }
 
 int64_t file_seek(struct inode *inode, uint64_t offset, int whence)
 {
+	struct file_inode *fi = file_inode(inode);
 	int64_t at;
-	int err = file_users_get(inode);
+	int err = file_users_get(fi);
 
 	if (err)
 		return err;
 	rwlock_lock_shared(&inode->io_lock);
 	at = mapping_sync(&inode->mapping, 0, UINT64_MAX);
 	if (at == 0) {
-		at = lseek(inode->fds.buffered, (off_t)offset, whence);
+		at = lseek(fi->fds.buffered, (off_t)offset, whence);
 		if (at < 0)
 			at = -errno;
 	}
 	rwlock_unlock_shared(&inode->io_lock);
-	file_users_put(inode);
+	file_users_put(fi);
 	return at;
 }

@@ -1,86 +1,54 @@
 /*
- * file.h - the contents of a file: reading, writing, writing back.
+ * file.h - the contents of a file of a file volume: open, cut, durable; its
+ * pages and its times.
  */
 #ifndef FS_FILE_H
 #define FS_FILE_H
 
-#include "fs/inode.h"
-#include "fs/request.h"
-#include "mm/readahead.h"
-
-/* One open(2). */
-struct open_file {
-	struct list_head link; /* in volume.open_files */
-	struct inode *inode;
-	struct mutex lock; /* of the window */
-	struct readahead ra;
-	_Atomic pgoff_t last_written; /* page of the last write */
-	uint32_t wb_err_since; /* errors up to here were reported (lock) */
-};
+#include "fs/file_inode.h"
+#include "mm/gfp.h"
 
 extern const struct address_space_ops file_aops;
 
-/*
- * Open for O_RDONLY, O_WRONLY or O_RDWR (of flags). Returns NULL and *err =
- * -errno. The inode's ref is taken over.
- */
-struct open_file *file_open(struct inode *inode, int flags, int *err);
-/* The last reference of one open(2) is gone: write-out starts. */
-void file_release(struct open_file *file);
-
-/*
- * Read rq->size bytes at rq->offset. All three end in rq->finish(rq, err),
- * with rq->nr_pages pages, of which rq->size bytes count, from
- * rq->offset % PAGE_SIZE on.
- *
- * file_read_hit(): true if everything is in the cache; rq->pages and rq->size
- * are set, and the caller finishes. Never blocks.
- * file_read_miss(): begin what is missing without blocking; its completion
- * goes on, on the thread it comes to, or hands over to a worker.
- * file_read_slow(): for workers.
- */
-bool file_read_hit(struct request *rq);
-void file_read_miss(struct request *rq);
-void file_read_slow(struct request *rq);
-/* Drop the references of a read that was answered. */
-void file_read_end(struct request *rq);
-
-/*
- * Write rq->size bytes of rq->data at rq->offset; rq->done says how far it
- * got, also before.
- *
- * file_write_hit(): true if all of it was taken without blocking; *err is 0 or
- * -errno, *pause_ns how long the answer has to be held back. False: a worker
- * must go on from rq->done.
- * file_write_slow(): for workers; ends in rq->finish(rq, err), perhaps later,
- * after it was parked.
- */
-bool file_write_hit(struct request *rq, int *err, uint64_t *pause_ns);
-void file_write_slow(struct request *rq);
-/* As unpark function: the write was taken, its pause is over. */
-void file_write_finish(struct request *rq);
-
-/* Make [first, last] durable, and the attributes. 0 or -errno. */
-int file_fsync(struct open_file *file, bool data_only);
-/* An error since the last report to this open file, or 0. */
-int file_check_error(struct open_file *file);
-
+/* As volume_ops. */
+int file_open(struct inode *inode, int flags);
+void file_release(struct inode *inode); /* write-out starts */
 int file_truncate(struct inode *inode, uint64_t size);
 int file_fallocate(struct inode *inode, int mode, uint64_t offset,
 		   uint64_t len);
-/* lseek(2) with SEEK_DATA or SEEK_HOLE. The offset, or -errno. */
 int64_t file_seek(struct inode *inode, uint64_t offset, int whence);
+int file_fsync(struct inode *inode, bool data_only);
+
+/* As volume_ops; fs/file_pages.c. */
+int file_read_page(struct inode *inode, pgoff_t index, void *to);
+int file_fill_page(struct inode *inode, struct page *page, gfp_t gfp);
+int file_prepare_page(struct inode *inode, struct page *page, gfp_t gfp);
+void file_page_written(struct inode *inode, struct page *page, uint64_t start,
+		       uint64_t end);
 
 /* Its last name is gone: when it is closed, what is dirty is dropped. */
-void file_set_unlinked(struct inode *inode);
+void file_set_unlinked(struct file_inode *fi);
 
 /* Write back what is dirty and wait. 0 or -errno. */
-int file_write_back(struct inode *inode);
+int file_write_back(struct file_inode *fi);
 
 /*
  * utimens(2) of atime and mtime, on a descriptor of the file: writeback will
  * not undo it. 0 or -errno.
  */
-int file_set_times(struct inode *inode, int fd, const struct timespec times[2]);
+int file_set_times(struct file_inode *fi, int fd,
+		   const struct timespec times[2]);
+
+/* For fs/file*.c alone ------------------------------------------------------ */
+
+/* One more user of the descriptors; the first opens them. 0 or -errno. */
+int file_users_get(struct file_inode *fi);
+/* One user less; the last closes them. Takes attr_lock. */
+void file_users_put(struct file_inode *fi);
+
+/* The contents change now: mtime and ctime are this moment's. */
+void file_touch(struct file_inode *fi);
+/* Give the backing file the time of the write(2). Takes attr_lock. */
+void file_restore_times(struct file_inode *fi);
 
 #endif

@@ -1,38 +1,33 @@
 /*
  * file_pages.c - the owner of a file's pages: address_space_ops of a file
- * volume. The numbers are the invariants of fs/file.c.
+ * volume, and what fs/read_write.c asks of it. The numbers are the invariants
+ * of fs/file.c.
  */
 #include "fs/file.h"
 
-#include "fs/fs.h"
-#include "fs/internal.h"
+#include "fs/file_volume.h"
 #include "mm/page_alloc.h"
 #include "mm/page_cache.h"
 
 #include <errno.h>
 #include <string.h>
 
-static struct inode *inode_of(struct address_space *m)
-{
-	return container_of(m, struct inode, mapping);
-}
-
 static void file_hold(struct address_space *m)
 {
-	struct inode *inode = inode_of(m);
+	struct file_inode *fi = file_inode_of_mapping(m);
 
 	/* Whoever makes a page dirty has the file open. */
-	inode_ref(inode);
-	ASSERT(inode->users > 0);
-	inode->users++; /* not from 0: needs no lock */
+	inode_ref(&fi->inode);
+	ASSERT(fi->users > 0);
+	fi->users++; /* not from 0: needs no lock */
 }
 
 static void file_put(struct address_space *m)
 {
-	struct inode *inode = inode_of(m);
+	struct file_inode *fi = file_inode_of_mapping(m);
 
-	file_users_put(inode);
-	inode_put(inode);
+	file_users_put(fi);
+	inode_put(&fi->inode);
 }
 
 static void run_io_done(struct page_io *io, unsigned int which);
@@ -49,7 +44,7 @@ static void io1_done(struct page_io *io)
 
 static void end_written(struct page_run *run, int err)
 {
-	struct inode *inode = inode_of(run->mapping);
+	struct file_inode *fi = file_inode_of_mapping(run->mapping);
 	uint64_t bytes = 0;
 
 	if (run->bounce)
@@ -59,7 +54,7 @@ static void end_written(struct page_run *run, int err)
 		if (page_test_and_clear(run->pages[i], PG_reserved_space))
 			bytes += PAGE_SIZE;
 	if (bytes)
-		space_release(inode->vol, bytes, true);
+		space_release(file_volume_of(fi), bytes, true);
 	page_run_write_done(run, err);
 }
 
@@ -67,13 +62,13 @@ static void end_written(struct page_run *run, int err)
  * What a read did not deliver is zeroes only where the file has ended. A short
  * read before that is an error: it is tried again, a page at a time.
  */
-int file_check_short(struct inode *inode, uint64_t offset, uint64_t want,
-		     int64_t got)
+static int check_short(struct file_inode *fi, uint64_t offset, uint64_t want,
+		       int64_t got)
 {
 	if (got < 0)
 		return (int)got;
 	if ((uint64_t)got < want &&
-	    offset + (uint64_t)got < atomic_load(&inode->backing_size))
+	    offset + (uint64_t)got < atomic_load(&fi->backing_size))
 		return -EIO;
 	return 0;
 }
@@ -89,8 +84,8 @@ static void run_io_done(struct page_io *io, unsigned int which)
 		if ((uint64_t)io->result < io->nr_bytes)
 			err = -ENOSPC; /* all a short write can mean here */
 	} else if (!err) {
-		err = file_check_short(inode_of(run->mapping), io->offset,
-				       io->nr_bytes, io->result);
+		err = check_short(file_inode_of_mapping(run->mapping),
+				  io->offset, io->nr_bytes, io->result);
 		atomic_fetch_add(&run->nr_bytes, (uint64_t)io->result);
 	}
 	if (err)
@@ -122,15 +117,15 @@ static void run_io(struct page_run *run, unsigned int which,
 
 static void file_read_run(struct address_space *m, struct page_run *run)
 {
-	struct inode *inode = inode_of(m);
-	bool direct = inode->fds.direct >= 0;
+	struct file_inode *fi = file_inode_of_mapping(m);
+	bool direct = fi->fds.direct >= 0;
 
 	page_run_map(run, 0, run->nr);
 	run_init(run, 1);
 	run_io(run, 0,
 	       &(struct page_io){
 		       .op = PAGE_IO_READ,
-		       .fd = direct ? inode->fds.direct : inode->fds.buffered,
+		       .fd = direct ? fi->fds.direct : fi->fds.buffered,
 		       .drop_behind = !direct,
 		       .offset = run->first << PAGE_SHIFT,
 		       .iov = run->iov,
@@ -143,28 +138,28 @@ static void file_read_run(struct address_space *m, struct page_run *run)
  * Make room for [start, end) and let the file grow to end, which is not past
  * what was acknowledged: writes behind the end would each move it, and wait.
  */
-static int extend(struct inode *inode, uint64_t start, uint64_t end)
+static int extend(struct file_inode *fi, uint64_t start, uint64_t end)
 {
-	struct volume *vol = inode->vol;
-	struct page_io_engine *io = vol->mm->io;
+	struct file_volume *fv = file_volume_of(fi);
+	struct page_io_engine *io = fv->vol.mm->io;
 	int err = -EOPNOTSUPP;
 
-	if (end <= atomic_load(&inode->backing_size))
+	if (end <= atomic_load(&fi->backing_size))
 		return 0;
-	if (!atomic_load(&vol->no_fallocate))
-		err = page_io_fallocate(io, inode->fds.buffered, start,
+	if (!atomic_load(&fv->no_fallocate))
+		err = page_io_fallocate(io, fi->fds.buffered, start,
 					end - start);
-	mutex_lock(&inode->attr_lock);
+	mutex_lock(&fi->attr_lock);
 	if (err == -EOPNOTSUPP || err == -ENOSYS) {
-		atomic_store(&vol->no_fallocate, true);
+		atomic_store(&fv->no_fallocate, true);
 		err = 0;
 		/* Looked at again: another run may have gone further. */
-		if (end > atomic_load(&inode->backing_size))
-			err = page_io_truncate(io, inode->fds.buffered, end);
+		if (end > atomic_load(&fi->backing_size))
+			err = page_io_truncate(io, fi->fds.buffered, end);
 	}
-	if (!err && end > atomic_load(&inode->backing_size))
-		atomic_store(&inode->backing_size, end);
-	mutex_unlock(&inode->attr_lock);
+	if (!err && end > atomic_load(&fi->backing_size))
+		atomic_store(&fi->backing_size, end);
+	mutex_unlock(&fi->attr_lock);
 	return err;
 }
 
@@ -184,16 +179,16 @@ static void bounce_tail(struct page_run *run, unsigned int i, unsigned int len)
 
 static void file_write_run(struct address_space *m, struct page_run *run)
 {
-	struct inode *inode = inode_of(m);
+	struct file_inode *fi = file_inode_of_mapping(m);
 	uint64_t start = run->first << PAGE_SHIFT;
-	uint64_t size = atomic_load(&inode->size);
+	uint64_t size = atomic_load(&fi->inode.size);
 	uint64_t end = min_of(start + ((uint64_t)run->nr << PAGE_SHIFT), size);
-	bool direct = inode->fds.direct >= 0;
+	bool direct = fi->fds.direct >= 0;
 	unsigned int whole, tail;
 	int err;
 
 	ASSERT(end > start); /* (4): pages behind the end are gone */
-	err = extend(inode, start, end);
+	err = extend(fi, start, end);
 	if (err) {
 		page_run_write_done(run, err);
 		return;
@@ -213,8 +208,7 @@ static void file_write_run(struct address_space *m, struct page_run *run)
 		run_io(run, 0,
 		       &(struct page_io){
 			       .op = PAGE_IO_WRITE,
-			       .fd = direct ? inode->fds.direct
-					    : inode->fds.buffered,
+			       .fd = direct ? fi->fds.direct : fi->fds.buffered,
 			       .drop_behind = !direct,
 			       .offset = start,
 			       .iov = run->iov,
@@ -231,7 +225,7 @@ static void file_write_run(struct address_space *m, struct page_run *run)
 		run_io(run, 1,
 		       &(struct page_io){
 			       .op = PAGE_IO_WRITE,
-			       .fd = inode->fds.buffered,
+			       .fd = fi->fds.buffered,
 			       .drop_behind = true,
 			       .offset =
 				       start + ((uint64_t)whole << PAGE_SHIFT),
@@ -254,12 +248,13 @@ static enum pageout_result file_pageout(struct address_space *m,
 static void file_page_dropped(struct address_space *m, struct page *page)
 {
 	if (page_test_and_clear(page, PG_reserved_space))
-		space_release(inode_of(m)->vol, PAGE_SIZE, false);
+		space_release(file_volume_of(file_inode_of_mapping(m)),
+			      PAGE_SIZE, false);
 }
 
 static void file_written(struct address_space *m)
 {
-	file_restore_times(inode_of(m));
+	file_restore_times(file_inode_of_mapping(m));
 }
 
 const struct address_space_ops file_aops = {
@@ -271,3 +266,89 @@ const struct address_space_ops file_aops = {
 	.hold = file_hold,
 	.release = file_put,
 };
+
+int file_read_page(struct inode *inode, pgoff_t index, void *to)
+{
+	struct file_inode *fi = file_inode(inode);
+	struct iovec iov = { to, PAGE_SIZE };
+	bool direct = fi->fds.direct >= 0;
+	struct page_io io = {
+		.op = PAGE_IO_READ,
+		.fd = direct ? fi->fds.direct : fi->fds.buffered,
+		.drop_behind = !direct,
+		.offset = index << PAGE_SHIFT,
+		.iov = &iov,
+		.nr_iov = 1,
+		.nr_bytes = PAGE_SIZE,
+	};
+	int64_t n = page_io_submit_wait(inode->vol->mm->io, &io);
+	int err = check_short(fi, io.offset, io.nr_bytes, n);
+
+	if (err)
+		return err;
+	memset((char *)to + n, 0, PAGE_SIZE - (size_t)n);
+	return 0;
+}
+
+/* (2) */
+int file_fill_page(struct inode *inode, struct page *page, gfp_t gfp)
+{
+	bool behind = page->index << PAGE_SHIFT >=
+		      atomic_load(&file_inode(inode)->backing_size);
+	void *to = page_address(&inode->vol->mm->arena, page);
+	int err = 0;
+
+	if (!behind && !(gfp & GFP_RECLAIM))
+		return -EAGAIN;
+	if (behind)
+		memset(to, 0, PAGE_SIZE);
+	else
+		err = file_read_page(inode, page->index, to);
+	if (!err)
+		page_set(page, PG_uptodate);
+	return err;
+}
+
+static bool needs_block(struct file_inode *fi, const struct page *page)
+{
+	return !page_test(page, PG_dirty | PG_reserved_space) &&
+	       (fi->maybe_sparse || (page->index + 1) << PAGE_SHIFT >
+					    atomic_load(&fi->backing_size));
+}
+
+int file_prepare_page(struct inode *inode, struct page *page, gfp_t gfp)
+{
+	int err;
+
+	(void)gfp;
+	if (!needs_block(file_inode(inode), page))
+		return 0;
+	err = space_reserve(file_volume(inode->vol), PAGE_SIZE);
+	if (!err)
+		page_set(page, PG_reserved_space); /* (5) */
+	return err;
+}
+
+static void grow_size(struct file_inode *fi, uint64_t start, uint64_t end)
+{
+	struct inode *inode = &fi->inode;
+
+	mutex_lock(&inode->time_lock);
+	if (start > atomic_load(&inode->size))
+		fi->maybe_sparse = true;
+	if (end > atomic_load(&inode->size))
+		atomic_store(&inode->size, end);
+	mutex_unlock(&inode->time_lock);
+}
+
+void file_page_written(struct inode *inode, struct page *page, uint64_t start,
+		       uint64_t end)
+{
+	struct file_inode *fi = file_inode(inode);
+
+	page_set(page, PG_uptodate);
+	/* Before it is dirty: writeback cuts at the size. */
+	grow_size(fi, start, end);
+	page_set_dirty(&inode->mapping, page);
+	file_touch(fi); /* while it cannot be written back */
+}

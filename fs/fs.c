@@ -1,9 +1,6 @@
 /* fs.c - what the process has once, whatever it mounts. */
 #include "fs/fs.h"
 
-#include "fs/dir.h"
-#include "fs/file.h"
-
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -62,9 +59,6 @@ int fs_init(struct fs *fs, size_t mem, size_t buffer_bytes)
 	err = kmem_cache_init(fs->mm, &fs->open_files, "open_file",
 			      sizeof(struct open_file), false);
 	if (!err)
-		err = kmem_cache_init(fs->mm, &fs->dir_streams, "dir_stream",
-				      sizeof(struct dir_stream), false);
-	if (!err)
 		err = request_engine_start(&fs->requests, fs->mm, NR_REQUESTS,
 					   NR_REQUESTS / 2);
 	return err;
@@ -73,7 +67,6 @@ int fs_init(struct fs *fs, size_t mem, size_t buffer_bytes)
 void fs_destroy(struct fs *fs)
 {
 	request_engine_stop(&fs->requests);
-	kmem_cache_destroy(&fs->dir_streams);
 	kmem_cache_destroy(&fs->open_files);
 	mm_destroy(fs->mm);
 	munmap(fs->emergency, fs->request_max + PAGE_SIZE);

@@ -13,10 +13,9 @@
 struct fs {
 	struct mm *mm;
 	struct request_engine requests;
-	struct kmem_cache open_files;  /* struct open_file */
-	struct kmem_cache dir_streams; /* struct dir_stream */
-	size_t request_max;	       /* bytes of one read or write */
-	size_t overhead;	       /* bytes outside the arena, at most */
+	struct kmem_cache open_files; /* struct open_file */
+	size_t request_max;	      /* bytes of one read or write */
+	size_t overhead;	      /* bytes outside the arena, at most */
 	unsigned int nr_volumes;
 	struct volume *volumes[VOLUMES_MAX];
 	/*

@@ -6,10 +6,12 @@
  * command can use them, and errors are its exit status.
  */
 #include "fs/control.h"
+#include "fs/file_volume.h"
 #include "fs/fuse_session.h"
 #include "fs/log.h"
 #include "fs/options.h"
 #include "fs/source.h"
+#include "fs/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,9 +35,9 @@ enum { DRAIN_PATIENCE_S = 30 };
 
 struct mount {
 	struct source source;
-	struct volume volume;
+	struct volume *volume; /* NULL: never open; gone once ended */
 	struct session session;
-	bool open, started;
+	bool started;
 	struct process *process;
 	struct os_thread ender; /* unmounts, and waits for the disk */
 	bool ending;		/* begun */
@@ -90,23 +92,39 @@ static void set_limits(void)
 	mallopt(M_TRIM_THRESHOLD, 256 << 10);
 }
 
-static void say_mounted(const struct mount *m)
+static void say_mounted(struct volume *vol)
 {
-	const struct volume *vol = &m->volume;
+	char buf[256] = "";
+	struct text more = { .buf = buf, .size = sizeof(buf) };
 
-	log_line("%s on %s: cache=user transport=dev, files found again by %s, "
-		 "%s",
-		 vol->source, vol->mountpoint,
-		 vol->has_handles ? "handle" : "descriptor",
-		 vol->has_direct ? "O_DIRECT"
-				 : "buffered I/O with pages dropped behind");
+	if (vol->ops->introduce)
+		vol->ops->introduce(vol, &more);
+	log_line("%s on %s: cache=user transport=dev%s%s", vol->source,
+		 vol->mountpoint, more.len > 0 ? ", " : "", buf);
+}
+
+/* Of the kind that the SOURCE asks for. */
+static struct volume *open_volume(struct process *p, const struct source *s,
+				  int *err)
+{
+	int access = p->options.read_only ? O_RDONLY : O_RDWR;
+	int fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0) {
+		*err = -errno;
+		return NULL;
+	}
+	return file_volume_open(&p->fs, fd, access, err);
 }
 
 static int start_mount(struct process *p, struct mount *m)
 {
-	struct volume *vol = &m->volume;
+	struct volume *vol;
 	int err;
 
+	vol = m->volume = open_volume(p, &m->source, &err);
+	if (!vol)
+		return err;
 	vol->owner = getuid();
 	vol->owner_gid = getgid();
 	vol->read_only = p->options.read_only;
@@ -114,10 +132,6 @@ static int start_mount(struct process *p, struct mount *m)
 	snprintf(vol->source, sizeof(vol->source), "%s", m->source.path);
 	snprintf(vol->mountpoint, sizeof(vol->mountpoint), "%s",
 		 m->source.mountpoint);
-	err = volume_open(vol, &p->fs, fcntl(m->source.fd, F_DUPFD_CLOEXEC, 0));
-	if (err)
-		return err;
-	m->open = true;
 	p->fs.volumes[p->fs.nr_volumes++] = vol;
 	if (p->options.control) {
 		vol->control = control_create(vol);
@@ -159,18 +173,37 @@ static bool start_all(struct process *p)
 	log_line("mem %zu MiB, outside it at most %zu MiB",
 		 p->options.mem >> 20, fs->overhead >> 20);
 	for (unsigned int i = 0; i < p->nr; i++)
-		say_mounted(&p->mounts[i]);
+		say_mounted(p->mounts[i].volume);
 	return true;
 }
 
-static struct mount *mount_of(struct volume *vol)
+static struct mount *mount_of(const struct volume *vol)
 {
-	return container_of(vol, struct mount, volume);
+	struct process *p = container_of(vol->fs, struct process, fs);
+	struct mount *m = p->mounts;
+
+	while (m->volume != vol)
+		m++;
+	return m;
 }
 
 static void publish_drain(struct volume *vol, uint64_t left)
 {
 	source_draining(&mount_of(vol)->source, left);
+}
+
+/* Nobody asks any more. False if something is not written back. */
+static bool end_volume(struct mount *m)
+{
+	struct volume *vol = m->volume;
+	struct control *control = vol->control;
+	bool lost = volume_drain(vol, DRAIN_PATIENCE_S, publish_drain) < 0;
+
+	if (!lost)
+		volume_close(vol);
+	if (control)
+		control_destroy(control);
+	return !lost;
 }
 
 /* Unmounted, or to be: write back, let go, unlock. */
@@ -180,21 +213,15 @@ static void end_mount(struct process *p, struct mount *m)
 
 	if (m->started) {
 		source_draining(&m->source,
-				writeback_bytes(p->fs.mm, &m->volume));
+				writeback_bytes(p->fs.mm, m->volume));
 		session_stop(&m->session);
 	}
-	if (m->open) {
-		lost = volume_drain(&m->volume, DRAIN_PATIENCE_S,
-				    publish_drain) < 0;
-		if (!lost)
-			volume_close(&m->volume);
-	}
+	if (m->volume)
+		lost = !end_volume(m);
 	if (lost)
 		log_line("%s: the disk took nothing for %d s; the files named "
 			 "above are not written back",
 			 m->source.path, DRAIN_PATIENCE_S);
-	if (m->volume.control)
-		control_destroy(m->volume.control);
 	source_close(&m->source, lost);
 	if (lost)
 		atomic_store(&p->lost, true);

@@ -154,15 +154,12 @@ void procfile_slabinfo(struct volume *vol, struct text *t)
 
 void procfile_volume(struct volume *vol, struct text *t)
 {
-	struct space *s = &vol->space;
-
 	text_printf(t, "version %s\n", PLIMSOLL_VERSION);
 	text_printf(t, "pid %ld\n", (long)getpid());
 	text_printf(t, "source %s\n", vol->source);
 	text_printf(t, "mountpoint %s\n", vol->mountpoint);
-	text_printf(t, "kind file\ncache user\ntransport dev\n");
-	text_printf(t, "handles %s\n", vol->has_handles ? "yes" : "no");
-	text_printf(t, "direct_io %s\n", vol->has_direct ? "yes" : "no");
+	text_printf(t, "kind %s\ncache user\ntransport dev\n", vol->ops->kind);
+	vol->ops->describe(vol, t);
 	text_printf(t, "mem %zu\n", vol->mm->arena.size);
 	text_printf(t, "overhead %zu\n", vol->fs->overhead);
 	text_printf(t, "arena_fd %d\n", vol->mm->arena.fd);
@@ -170,7 +167,4 @@ void procfile_volume(struct volume *vol, struct text *t)
 	text_printf(t, "policy %s\n", vol->mm->policy->name);
 	text_printf(t, "dirty_bytes %lu\n",
 		    (unsigned long)writeback_bytes(vol->mm, vol));
-	mutex_lock(&s->lock);
-	text_printf(t, "reserved_bytes %lu\n", (unsigned long)s->reserved);
-	mutex_unlock(&s->lock);
 }

@@ -8,9 +8,9 @@
  *	miss     the read is begun there, its completion answers
  *	worker   everything that may block
  *
- * Classes of workers: some serve only what reads or frees memory, so that
- * it never queues behind growing writes, nor behind an fsync. A write that has to pause is parked:
- * it holds its buffer, but no thread.
+ * Classes of workers: some serve only what reads or frees memory, so that it
+ * never queues behind growing writes, nor behind an fsync. A write that has to
+ * pause is parked: it holds its buffer, but no thread.
  */
 #ifndef FS_REQUEST_H
 #define FS_REQUEST_H

@@ -1,7 +1,7 @@
 /* space.c - reserved + spent <= avail, or ask again. */
 #include "fs/space.h"
 
-#include "fs/volume.h"
+#include "fs/file_volume.h"
 
 #include <errno.h>
 #include <sys/statvfs.h>
@@ -42,31 +42,41 @@ static bool fits(const struct space *s, uint64_t bytes)
 	return s->reserved + s->spent + bytes <= s->avail;
 }
 
-int space_reserve(struct volume *vol, uint64_t bytes)
+int space_reserve(struct file_volume *fv, uint64_t bytes)
 {
-	struct space *s = &vol->space;
+	struct space *s = &fv->space;
 	int err = 0;
 
 	mutex_lock(&s->lock);
 	if (!fits(s, bytes) || os_now_ns() - s->asked_ns > ASK_AGAIN_NS)
-		ask(s, vol->root_fd);
+		ask(s, fv->root_fd);
 	if (fits(s, bytes)) {
 		s->reserved += bytes;
 	} else {
 		err = -ENOSPC;
-		vmstat_inc(vol->mm, ENOSPC_BACKING);
+		vmstat_inc(fv->vol.mm, ENOSPC_BACKING);
 	}
 	mutex_unlock(&s->lock);
 	return err;
 }
 
-void space_release(struct volume *vol, uint64_t bytes, bool written)
+void space_release(struct file_volume *fv, uint64_t bytes, bool written)
 {
-	struct space *s = &vol->space;
+	struct space *s = &fv->space;
 
 	mutex_lock(&s->lock);
 	s->reserved -= min_of(s->reserved, bytes);
 	if (written)
 		s->spent += bytes;
 	mutex_unlock(&s->lock);
+}
+
+uint64_t space_reserved(struct space *s)
+{
+	uint64_t bytes;
+
+	mutex_lock(&s->lock);
+	bytes = s->reserved;
+	mutex_unlock(&s->lock);
+	return bytes;
 }

@@ -10,7 +10,7 @@
 
 #include "mm/lock.h"
 
-struct volume;
+struct file_volume;
 
 /* (L) guarded by lock. */
 struct space {
@@ -23,8 +23,10 @@ struct space {
 
 void space_init(struct space *s);
 /* 0, or -ENOSPC if the file system has no room for bytes more. */
-int space_reserve(struct volume *vol, uint64_t bytes);
+int space_reserve(struct file_volume *fv, uint64_t bytes);
 /* Give back what was reserved: written (it has its block now), or void. */
-void space_release(struct volume *vol, uint64_t bytes, bool written);
+void space_release(struct file_volume *fv, uint64_t bytes, bool written);
+/* Bytes reserved now. */
+uint64_t space_reserved(struct space *s);
 
 #endif

@@ -1,104 +1,34 @@
-/* volume.c - open, sync, drain, close. */
+/* volume.c - what every kind of volume begins and ends with. */
 #include "fs/volume.h"
 
-#include "fs/control.h"
-#include "fs/dir.h"
-#include "fs/file.h"
 #include "fs/fs.h"
 #include "fs/log.h"
-#include "mm/page_cache.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #define DRAIN_POLL_NS (20 * NSEC_PER_MSEC)
 
-static unsigned long count_idle(struct shrinker *s)
+void volume_init(struct volume *vol, const struct volume_ops *ops,
+		 struct fs *fs)
 {
-	struct volume *vol = container_of(s, struct volume, shrinker);
-
-	return vol->inodes.nr;
-}
-
-static unsigned long scan_idle(struct shrinker *s, unsigned long nr)
-{
-	struct volume *vol = container_of(s, struct volume, shrinker);
-	unsigned long evicted = inode_evict_idle(vol, nr);
-
-	/* The rest the kernel holds: asked back, and freed when it forgets. */
-	if (evicted < nr && vol->prune)
-		vol->prune(vol, nr - evicted);
-	return evicted;
-}
-
-static int open_root(struct volume *vol)
-{
-	struct statx st;
-	int err, fd = openat(vol->root_fd, ".", O_PATH | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID,
-		  &st) < 0) {
-		err = -errno;
-		close(fd);
-		return err;
-	}
-	vol->mnt_id = st.stx_mnt_id;
-	vol->root = inode_get(vol, fd, &st, true, &err);
-	return vol->root ? 0 : err;
-}
-
-int volume_open(struct volume *vol, struct fs *fs, int root_fd)
-{
-	int err;
-
+	vol->ops = ops;
 	vol->fs = fs;
 	vol->mm = fs->mm;
-	vol->root_fd = root_fd;
-	space_init(&vol->space);
+	inode_table_init(&vol->inodes);
 	mutex_init(&vol->opens_lock);
 	list_init(&vol->open_files);
 	list_init(&vol->open_dirs);
-	backing_probe(vol);
-	err = inode_table_init(vol);
-	if (err)
-		return err;
-	err = open_root(vol);
-	if (err) {
-		inode_table_destroy(vol);
-		return err;
-	}
-	vol->shrinker = (struct shrinker){ .name = "inodes",
-					   .count = count_idle,
-					   .scan = scan_idle };
-	shrinker_register(vol->mm, &vol->shrinker);
-	return 0;
-}
-
-int volume_sync(struct volume *vol)
-{
-	int err = writeback_sync(vol->mm, vol);
-
-	if (!err && syncfs(vol->root_fd) < 0)
-		err = -errno;
-	return err;
 }
 
 /* The path of a file that could not be written, for people to read. */
 static void name_lost(struct address_space *m, void *arg)
 {
 	struct inode *inode = container_of(m, struct inode, mapping);
-	char link[32], path[PATH_MAX];
-	ssize_t n;
+	char path[PATH_MAX] = "";
 
 	(void)arg;
-	n = readlink(backing_fd_path(inode->fds.buffered, link), path,
-		     sizeof(path) - 1);
-	path[n < 0 ? 0 : n] = '\0';
+	if (inode->vol->ops->name_of)
+		inode->vol->ops->name_of(inode, path, sizeof(path));
 	log_line("not written back: %s", path);
 }
 
@@ -132,18 +62,19 @@ int volume_drain(struct volume *vol, unsigned int patience_s,
 static void release_opens(struct volume *vol)
 {
 	while (!list_empty(&vol->open_files))
-		file_release(list_first_entry(&vol->open_files,
-					      struct open_file, link));
+		open_file_release(list_first_entry(&vol->open_files,
+						   struct open_file, link));
 	while (!list_empty(&vol->open_dirs))
-		dir_close(list_first_entry(&vol->open_dirs, struct dir_stream,
-					   link));
+		vol->ops->dir_close(list_first_entry(&vol->open_dirs,
+						     struct dir_stream, link));
 }
 
 void volume_close(struct volume *vol)
 {
 	release_opens(vol);
-	shrinker_unregister(vol->mm, &vol->shrinker);
+	if (vol->ops->stop)
+		vol->ops->stop(vol);
 	inode_drop_all(vol);
-	inode_table_destroy(vol);
-	close(vol->root_fd);
+	ASSERT(vol->inodes.nr == 0);
+	vol->ops->destroy(vol);
 }

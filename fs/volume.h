@@ -1,44 +1,156 @@
 /*
  * volume.h - one SOURCE mounted at one MOUNTPOINT.
  *
- * A file volume: its pages live in the files of the backing directory. All
+ * Two kinds: a file volume's pages live in the files of a backing directory
+ * (fs/file_*.c), an anon volume's nowhere but here (fs/anon_*.c). What they do
+ * differently is in one table, struct volume_ops; everything else (requests,
+ * reading and writing through cached pages, inodes' lives) asks no kind. All
  * volumes of a process share one struct mm, and one set of workers.
  */
 #ifndef FS_VOLUME_H
 #define FS_VOLUME_H
 
+#include "fs/attr.h"
+#include "fs/dir.h"
 #include "fs/inode.h"
-#include "fs/space.h"
+#include "fs/open_file.h"
 #include "mm/mm.h"
 
 #include <limits.h>
+#include <sys/statvfs.h>
 
 struct fs;
 struct control;
+struct text;
+
+/*
+ * Functions may block (they are called by workers) unless it says otherwise,
+ * and return 0 or -errno unless it says otherwise.
+ */
+struct volume_ops {
+	const char *kind; /* "file" or "anon" */
+
+	/* names; see fs/dir.h ------------------------------------------- */
+	int (*lookup)(struct inode *dir, const char *name,
+		      struct dir_entry *entry);
+	int (*make)(struct inode *dir, const struct dir_make *make,
+		    struct dir_entry *entry);
+	int (*link)(struct inode *inode, struct inode *dir, const char *name,
+		    struct dir_entry *entry);
+	int (*unlink)(struct inode *dir, const char *name, bool is_dir);
+	int (*rename)(struct inode *from, const char *name, struct inode *to,
+		      const char *new_name, unsigned int flags);
+	/* The target, at most size - 1 bytes and a NUL, into buf. */
+	int (*readlink)(struct inode *inode, char *buf, size_t size);
+
+	/* open directories; see fs/dir.h -------------------------------- */
+	struct dir_stream *(*dir_open)(struct inode *inode, int *err);
+	void (*dir_close)(struct dir_stream *s);
+	int (*dir_read)(struct dir_stream *s, uint64_t offset,
+			bool (*emit)(void *arg, const struct dir_name *name),
+			void *arg);
+	int (*dir_sync)(struct dir_stream *s, bool data_only);
+
+	/* attributes ----------------------------------------------------- */
+	int (*getattr)(struct inode *inode, struct stat *st);
+	/* Size included; in the order: size, suid, owner, mode, times. */
+	int (*setattr)(struct inode *inode, const struct attr_change *change);
+	/* Has it set-id bits a write must take away? Must not block. */
+	bool (*has_suid)(struct inode *inode);
+	int (*kill_suid)(struct inode *inode);
+	/* Bytes of the value (size 0: what it would take), or -errno. */
+	ssize_t (*getxattr)(struct inode *inode, const char *name, void *value,
+			    size_t size);
+	/* Names, each with its NUL. */
+	ssize_t (*listxattr)(struct inode *inode, char *list, size_t size);
+	int (*setxattr)(struct inode *inode, const char *name,
+			const void *value, size_t size, int flags);
+	int (*removexattr)(struct inode *inode, const char *name);
+
+	/* files ----------------------------------------------------------- */
+	/* First and last of one open(2); fs/open_file.c does the rest. */
+	int (*open)(struct inode *inode, int flags);
+	void (*release)(struct inode *inode);
+	int (*truncate)(struct inode *inode, uint64_t size);
+	int (*fallocate)(struct inode *inode, int mode, uint64_t offset,
+			 uint64_t len);
+	/* lseek(2) with SEEK_DATA or SEEK_HOLE: the offset. */
+	int64_t (*seek)(struct inode *inode, uint64_t offset, int whence);
+	/* Durable, but without looking for earlier errors. */
+	int (*fsync)(struct inode *inode, bool data_only);
+
+	/* pages; see fs/read_write.c --------------------------------------- */
+	/* One page, around the cache, to where it is wanted. */
+	int (*read_page)(struct inode *inode, pgoff_t index, void *to);
+	/*
+	 * Fill a locked page that is not up to date and is to be written in
+	 * part, and mark it so. -EAGAIN if that would block and gfp does not
+	 * have GFP_RECLAIM.
+	 */
+	int (*fill_page)(struct inode *inode, struct page *page, gfp_t gfp);
+	/*
+	 * A locked page is about to be written: reserve what that needs. -EAGAIN
+	 * as above; -ENOMEM: no room now, the writer is judged (mm/oom.h).
+	 */
+	int (*prepare_page)(struct inode *inode, struct page *page, gfp_t gfp);
+	/*
+	 * Bytes [start, end) of the file, all in this page, were written: up to
+	 * date, dirty, the size grown, the times touched.
+	 */
+	void (*page_written)(struct inode *inode, struct page *page,
+			     uint64_t start, uint64_t end);
+	/* After a write of nr pages: how long to pause, in ns; must not block. */
+	uint64_t (*balance)(struct volume *vol, unsigned long nr);
+	/* ... and again after the pause: still? */
+	bool (*must_wait)(struct volume *vol);
+
+	/* inodes ------------------------------------------------------------ */
+	/*
+	 * Neither kernel refs nor ours are left; table lock held. True: it goes
+	 * (and cannot be found any more); false: it stays, idle or named.
+	 */
+	bool (*inode_unused)(struct inode *inode);
+	/* The rest: pages dropped, memory freed. */
+	void (*inode_destroy)(struct inode *inode);
+
+	/* the volume --------------------------------------------------------- */
+	int (*statfs)(struct volume *vol, struct statvfs *st);
+	int (*sync)(struct volume *vol);
+	/* Lines "name value" for .plimsoll/volume. */
+	void (*describe)(struct volume *vol, struct text *t);
+	/* The end of the line that is said at mount. May be NULL: nothing. */
+	void (*introduce)(struct volume *vol, struct text *t);
+	/*
+	 * What people know it by, for the list of what was lost. Must not
+	 * block. May be NULL in a kind without writeback.
+	 */
+	void (*name_of)(struct inode *inode, char *path, size_t size);
+	/*
+	 * Before the inodes are dropped: nothing of the kind's own (a shrinker)
+	 * touches them any more. May be NULL.
+	 */
+	void (*stop)(struct volume *vol);
+	/* After the last inode is gone: free it all, vol too. */
+	void (*destroy)(struct volume *vol);
+};
 
 /* (C) constant once the volume is open. */
 struct volume {
-	struct fs *fs;		   /* (C) */
-	struct mm *mm;		   /* (C) */
-	char source[PATH_MAX];	   /* as resolved (C) */
-	char mountpoint[PATH_MAX]; /* as resolved (C) */
-	int root_fd;		   /* the backing directory, opened for reading;
-				    * file handles are opened through it (C) */
-	uint64_t mnt_id;	   /* of the backing mount (C) */
-	uid_t owner;		   /* who mounted (C) */
-	gid_t owner_gid;	   /* (C) */
-	bool read_only;		   /* (C) */
-	bool sync;		   /* every write is O_SYNC (C) */
-	bool has_handles;	/* inodes are found again by file handle (C) */
-	bool has_direct;	/* files can be opened with O_DIRECT (C) */
-	uint64_t max_file_size; /* of the backing file system (C) */
-	_Atomic bool no_fallocate; /* it was refused once */
-	struct space space;
+	const struct volume_ops *ops; /* (C) */
+	struct fs *fs;		      /* (C) */
+	struct mm *mm;		      /* (C) */
+	char source[PATH_MAX];	      /* as resolved, or "anon" (C) */
+	char mountpoint[PATH_MAX];    /* as resolved (C) */
+	uid_t owner;		      /* who mounted (C) */
+	gid_t owner_gid;	      /* (C) */
+	bool read_only;		      /* (C) */
+	bool sync;		      /* every write is O_SYNC (C) */
+	bool acl;		      /* keeps POSIX ACLs (C) */
+	uint64_t max_file_size;	      /* (C) */
 	struct inode_table inodes;
 	struct inode *root;
 	struct mutex opens_lock;
 	struct list_head open_files, open_dirs; /* (opens_lock) */
-	struct shrinker shrinker;		/* of idle inodes */
 	struct control *control;		/* NULL with control=off (C) */
 	/*
 	 * Ask the kernel to let go of so many inodes, and call inode_bury(), on
@@ -48,14 +160,9 @@ struct volume {
 	void *session; /* fs/fuse_session.c's */
 };
 
-/*
- * Open the backing directory and find out what it can do. 0 or -errno.
- * root_fd is taken over.
- */
-int volume_open(struct volume *vol, struct fs *fs, int root_fd);
-
-/* Write back all that is dirty and make it durable. 0 or -errno. */
-int volume_sync(struct volume *vol);
+/* The common part, before the kind's own. */
+void volume_init(struct volume *vol, const struct volume_ops *ops,
+		 struct fs *fs);
 
 /*
  * At the end: write back all that is dirty and wait, calling progress with the
@@ -65,7 +172,7 @@ int volume_sync(struct volume *vol);
 int volume_drain(struct volume *vol, unsigned int patience_s,
 		 void (*progress)(struct volume *vol, uint64_t left));
 
-/* Drop all inodes; nobody uses them any more. */
+/* Release what is open, drop all inodes, free the volume. */
 void volume_close(struct volume *vol);
 
 #endif

@@ -8,13 +8,16 @@
  * Those on one line are never held together.
  *
  *	fs->emergency_lock	     fs: one reader without a frame
- *	dir_stream->lock	     fs: position of an open directory
+ *	file_dir_stream->lock	     fs: position of an open directory
  *	inode->io_lock		     fs: writers shared, who cuts the file alone
+ *	swap->reserve_lock	     swap: one reserves at a time
  *	PG_locked of a page	     ascending index within one mapping
- *	inode->attr_lock	     fs: attributes, descriptors
+ *	file_inode->attr_lock	     fs: attributes, descriptors
+ *	anon_volume->names_lock	     fs: names and links of one anon volume
  *	shrinker_list->lock	     mm: caches being asked (trylock)
  *	inode_table->lock	     fs: inodes by identity; their lists
  *	address_space->lock	     the tree of one mapping
+ *	swap->lock		     swap: areas, clusters, buffers
  *	writeback->lock		     the list of dirty mappings
  *	mapping_table bucket	     from id to mapping
  *	lru batch slot		     pages on their way to a list
@@ -27,7 +30,7 @@
  *	leaves: page wait bucket, mempool->lock, kswapd->lock, space->lock,
  *	open_file->lock, opens_lock, inode->time_lock, request_engine->lock,
  *	buffer pool, notifier, writeback->progress_lock, fault_attr->lock,
- *	page_io ring
+ *	swap->read_lock, compressor workspace, page_io ring
  *
  * Slots (lru batch, object, pcp) are taken by trylock where order would not
  * allow it, and skipped when that fails.

@@ -172,6 +172,24 @@ void lru_rotate(struct mm *mm, struct page *page)
 	mutex_unlock(&mm->lru.lock);
 }
 
+void lru_rescue(struct mm *mm, unsigned long nr)
+{
+	struct list_head *from = &mm->lru.lists[LRU_UNEVICTABLE];
+
+	if (lru_size(&mm->lru, LRU_UNEVICTABLE) == 0)
+		return;
+	mutex_lock(&mm->lru.lock);
+	nr = min_of(nr, (unsigned long)RECLAIM_CLUSTER);
+	for (; nr > 0 && !list_empty(from); nr--) {
+		struct page *page = list_last_entry(from, struct page, lru);
+
+		unlink_page(mm, page);
+		page_clear(page, PG_unevictable | PG_active);
+		link_page(mm, page, true);
+	}
+	mutex_unlock(&mm->lru.lock);
+}
+
 void lru_drain(struct mm *mm)
 {
 	for (unsigned int i = 0; i < mm->nr_slots; i++) {

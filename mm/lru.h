@@ -76,6 +76,8 @@ static inline bool page_check_referenced(struct page *page)
 
 /* Take a page that nobody can find any more off its list. */
 void lru_del(struct mm *mm, struct page *page);
+/* Up to nr from the unevictable list to the tail of inactive anon. */
+void lru_rescue(struct mm *mm, unsigned long nr);
 /* To the tail of its inactive list: it is the next to go. */
 void lru_rotate(struct mm *mm, struct page *page);
 /* Empty all batches. */

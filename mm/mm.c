@@ -84,6 +84,9 @@ static int boot_caches(struct mm *mm)
 			      true);
 	if (err)
 		return err;
+	err = kmalloc_init(mm);
+	if (err)
+		return err;
 	err = kmem_cache_init(mm, &mm->run_cache, "page_run",
 			      sizeof(struct page_run), false);
 	if (err)
@@ -182,6 +185,7 @@ void mm_destroy(struct mm *mm)
 	mempool_destroy(&mm->bounce);
 	mempool_destroy(&mm->runs);
 	kmem_cache_destroy(&mm->run_cache);
+	kmalloc_destroy(mm);
 	kmem_cache_destroy(&mm->xa_nodes);
 	mm_check_all_free(mm);
 	page_put(mm, mm->zero_page);

@@ -10,6 +10,7 @@
 #include "mm/address_space.h"
 #include "mm/arena.h"
 #include "mm/fault.h"
+#include "mm/kmalloc.h"
 #include "mm/kswapd.h"
 #include "mm/lru.h"
 #include "mm/memblock.h"
@@ -52,6 +53,7 @@ struct mm {
 	struct mutex caches_lock;
 	struct list_head caches; /* kmem_cache.link (caches_lock) */
 	struct kmem_cache xa_nodes;
+	struct kmem_cache kmalloc[KMALLOC_NR_CLASSES];
 	struct kmem_cache run_cache;
 	struct mempool runs; /* struct page_run */
 	/*

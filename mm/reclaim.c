@@ -6,6 +6,9 @@
  *   (2) Its mapping is there for as long as the page is locked and names it.
  *   (3) Nothing here allocates, and nothing waits but reclaim_direct() at its
  *       end, for writeback to get on.
+ *   (4) Anon pages that swap has no room for wait on the unevictable list, so
+ *       that what can be dropped is found among them; they are rescued when
+ *       there is room again.
  */
 #include "mm/reclaim.h"
 
@@ -54,6 +57,9 @@ static bool clean_page(struct mm *mm, struct address_space *m,
 		sc->busy = true;
 		break;
 	case PAGEOUT_KEEP:
+		/* Nowhere to go: out of the way until there is (4). */
+		if (m->anon)
+			page_set(page, PG_unevictable);
 		break;
 	}
 	return !page_test(page, PG_dirty | PG_writeback);
@@ -199,10 +205,13 @@ static unsigned long kind_size(struct mm *mm, enum lru_list inactive)
 
 static bool may_scan_anon(struct mm *mm, const struct scan_control *sc)
 {
+	long room = atomic_load(&mm->nr_swap_free);
+
+	if (room > 0) /* (4) */
+		lru_rescue(mm, (unsigned long)room);
 	if (kind_size(mm, LRU_INACTIVE_ANON) == 0)
 		return false;
-	return atomic_load(&mm->nr_swap_free) > 0 ||
-	       atomic_load(&mm->swap_compacting) ||
+	return room > 0 || atomic_load(&mm->swap_compacting) ||
 	       vmstat_read(mm, NR_SWAPCACHE) > 0 ||
 	       (sc->priority == 0 && !sc->kswapd);
 }

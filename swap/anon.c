@@ -202,13 +202,14 @@ static void anon_read_run(struct address_space *m, struct page_run *run)
 	swap_in_run(m->mm->swap, run);
 }
 
-/* It is in. Room in swap is worth more than saving another writing? */
+/*
+ * It is in. What is stored for it stays, however full swap is: without it the
+ * page would have to be written again to be dropped, and void objects among
+ * others are no room yet. The compactor takes it when it comes by.
+ */
 static void filled(struct address_space *m, struct page *page)
 {
 	page_set(page, PG_uptodate);
-	if (swap_entry_type(page->private) == SWAP_STORED &&
-	    swap_is_half_full(m->mm->swap))
-		anon_set_dirty(m, page);
 	VM_CHECK(anon_assert_state(m, page));
 }
 

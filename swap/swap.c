@@ -10,6 +10,7 @@
 
 #include "mm/mm.h"
 #include "mm/page_alloc.h"
+#include "swap/format.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -295,13 +296,12 @@ void swap_stop(struct mm *mm)
 	swap_free_memory(s);
 }
 
-int swap_add_area(struct swap *s, int fd, uint32_t align, uint32_t nr_clusters,
-		  const char *name, const uint32_t *bad, unsigned int nr_bad)
+static int add_area(struct swap *s, struct swap_area area, uint32_t nr_clusters,
+		    const char *name, const uint32_t *bad, unsigned int nr_bad)
 {
-	struct swap_area area = { .fd = fd, .align = align };
 	int err;
 
-	ASSERT(align >= SWAP_UNIT && align <= SWAP_READ_SIZE / 4);
+	ASSERT(area.align >= SWAP_UNIT && area.align <= SWAP_READ_SIZE / 4);
 	area.name = strdup(name ? name : "");
 	err = area.name ? swap_map_init(&area.map, s->mm, nr_clusters)
 			: -ENOMEM;
@@ -321,4 +321,23 @@ int swap_add_area(struct swap *s, int fd, uint32_t align, uint32_t nr_clusters,
 	swap_update_room(s);
 	mutex_unlock(&s->lock);
 	return 0;
+}
+
+int swap_add_area(struct swap *s, int fd, uint32_t align, uint32_t nr_clusters,
+		  const char *name, const uint32_t *bad, unsigned int nr_bad)
+{
+	return add_area(
+		s,
+		(struct swap_area){ .fd = fd, .align = align, .direct = true },
+		nr_clusters, name, bad, nr_bad);
+}
+
+int swap_add_file(struct swap *s, const struct swap_file *f, const char *name)
+{
+	return add_area(s,
+			(struct swap_area){ .fd = f->fd,
+					    .align = f->align,
+					    .direct = f->direct },
+			(uint32_t)f->header.nr_clusters, name, f->header.bad,
+			f->header.nr_bad);
 }

@@ -50,6 +50,7 @@ _Static_assert(sizeof(struct swap_object_header) == 24, "swap format");
 struct swap_area {
 	int fd;		     /* (C) */
 	uint32_t align;	     /* of offsets and sizes of direct I/O (C) */
+	bool direct;	     /* else the host's page cache is in between (C) */
 	char *name;	     /* of the file, for people; or NULL (C) */
 	struct swap_map map; /* (L) */
 };
@@ -137,6 +138,9 @@ size_t swap_overhead(void);
  */
 int swap_add_area(struct swap *s, int fd, uint32_t align, uint32_t nr_clusters,
 		  const char *name, const uint32_t *bad, unsigned int nr_bad);
+/* The same for a file that is open; the swap does not close it. */
+struct swap_file;
+int swap_add_file(struct swap *s, const struct swap_file *f, const char *name);
 
 /* --- out: swap_out.c ------------------------------------------------------- */
 
@@ -164,9 +168,6 @@ void swap_drop_if_unused(struct swap *s, struct swap_buffer *b)
 	must_hold(s->lock);
 /* A cluster that failed so often is bad, if others can be written meanwhile. */
 enum { SWAP_ATTEMPTS_MAX = 3 };
-
-/* Is more than half of it in use? Then it shall not keep what is in memory. */
-bool swap_is_half_full(struct swap *s);
 
 /* --- users: swap.c --------------------------------------------------------- */
 

@@ -143,6 +143,7 @@ static void read_prepare(struct swap_read *r, const struct swap_place *from,
 	r->io = (struct page_io){
 		.op = PAGE_IO_READ,
 		.fd = r->swap->areas[from->area].fd,
+		.drop_behind = !r->swap->areas[from->area].direct,
 		.offset = ((uint64_t)from->cluster << SWAP_CLUSTER_SHIFT) +
 			  from->offset,
 		.iov = &r->iov,

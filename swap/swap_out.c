@@ -201,6 +201,7 @@ static void submit(struct swap *s, bool again)
 		b->io = (struct page_io){
 			.op = PAGE_IO_WRITE,
 			.fd = s->areas[b->area].fd,
+			.drop_behind = !s->areas[b->area].direct,
 			.offset = (uint64_t)b->cluster << SWAP_CLUSTER_SHIFT,
 			.iov = &b->iov,
 			.nr_iov = 1,
@@ -332,14 +333,4 @@ int swap_out_page(struct swap *s, uint64_t mapping, pgoff_t index,
 	vmstat_inc(s->mm, PSWPOUT);
 	vmstat_add(s->mm, SWPOUT_BYTES, h.len);
 	return 0;
-}
-
-bool swap_is_half_full(struct swap *s)
-{
-	bool half;
-
-	mutex_lock(&s->lock);
-	half = s->nr_free < s->nr_clusters / 2;
-	mutex_unlock(&s->lock);
-	return half;
 }

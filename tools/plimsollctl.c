@@ -6,6 +6,7 @@
  */
 #include "tools/ctl_error.h"
 #include "tools/ctl_file.h"
+#include "tools/ctl_mkswap.h"
 #include "tools/ctl_stat.h"
 #include "tools/ctl_sync.h"
 #include "tools/ctl_umount.h"
@@ -183,6 +184,8 @@ static void print_help(void)
 	for (int i = 0; i < NR_COMMANDS; i++)
 		printf("  %-6s MOUNT %-22s %s\n", commands[i].name,
 		       commands[i].operands, commands[i].help);
+	printf("  %-6s %s  %s\n", "mkswap", CTL_MKSWAP_OPERANDS,
+	       "make a swap file");
 	puts("\n"
 	     "  -h, --help      this text\n"
 	     "  -V, --version   the version\n"
@@ -232,6 +235,8 @@ int main(int argc, char **argv)
 		puts("plimsollctl " PLIMSOLL_VERSION);
 		return finish(CTL_OK);
 	}
+	if (strcmp(argv[1], "mkswap") == 0)
+		return finish(ctl_mkswap(argc - 2, argv + 2));
 	c = command_find(argv[1]);
 	if (!c)
 		return usage_error("is no command; see plimsollctl --help",

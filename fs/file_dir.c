@@ -1,5 +1,5 @@
 /*
- * dir.c - one name, one directory, one descriptor.
+ * file_dir.c - one name, one directory, one descriptor.
  *
  *   (1) A name is opened with O_PATH | O_NOFOLLOW and identified by that
  *       descriptor: what happens to the name meanwhile does not matter.
@@ -8,10 +8,10 @@
  *   (3) A rename over an existing name writes the file back first: names go
  *       straight to the backing directory and must not outrun the data.
  */
-#include "fs/dir.h"
+#include "fs/file_dir.h"
 
 #include "fs/file.h"
-#include "fs/fs.h"
+#include "fs/file_volume.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -43,7 +43,7 @@ static void stat_of(const struct statx *x, struct stat *st)
 }
 
 /* A descriptor of the name, and its status (1). */
-static int open_name(struct volume *vol, int dir_fd, const char *name,
+static int open_name(struct file_volume *fv, int dir_fd, const char *name,
 		     struct statx *st)
 {
 	int fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -51,7 +51,7 @@ static int open_name(struct volume *vol, int dir_fd, const char *name,
 
 	/* Where there are no handles, inodes take up the descriptors. */
 	for (int i = 0; fd < 0 && errno == EMFILE && i < EMFILE_TRIES; i++) {
-		inode_make_room(vol);
+		file_inode_make_room(fv);
 		fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	}
 	if (fd < 0)
@@ -64,39 +64,51 @@ static int open_name(struct volume *vol, int dir_fd, const char *name,
 	return err;
 }
 
-static int lookup_at(struct volume *vol, int dir_fd, const char *name,
+static int lookup_at(struct file_volume *fv, int dir_fd, const char *name,
 		     struct dir_entry *entry)
 {
+	struct file_inode *fi;
 	struct statx st;
-	int fd = open_name(vol, dir_fd, name, &st);
+	int fd = open_name(fv, dir_fd, name, &st);
 	int err = 0;
 
 	if (fd < 0)
 		return fd;
-	entry->inode = inode_get(vol, fd, &st, true, &err);
-	if (!entry->inode)
+	fi = file_inode_get(fv, fd, &st, true, &err);
+	if (!fi)
 		return err;
+	entry->inode = &fi->inode;
 	stat_of(&st, &entry->attr);
-	inode_merge_attr(entry->inode, &entry->attr);
+	file_inode_merge_attr(fi, &entry->attr);
 	return 0;
 }
 
-int dir_lookup(struct inode *dir, const char *name, struct dir_entry *entry)
+int file_dir_lookup(struct inode *dir, const char *name,
+		    struct dir_entry *entry)
 {
-	int dir_fd = inode_path_get(dir);
+	int dir_fd = file_inode_path_get(file_inode(dir));
 	int err;
 
 	if (dir_fd < 0)
 		return dir_fd;
-	err = lookup_at(dir->vol, dir_fd, name, entry);
-	inode_path_put(dir, dir_fd);
+	err = lookup_at(file_volume(dir->vol), dir_fd, name, entry);
+	file_inode_path_put(file_inode(dir), dir_fd);
 	return err;
+}
+
+/*
+ * A new file is opened once more, for writing. Who is not root needs these bits
+ * for that; they are taken away when it is open, see file_open().
+ */
+static mode_t extra_mode(mode_t mode)
+{
+	return geteuid() == 0 ? 0 : 0600 & ~mode;
 }
 
 static int make_regular(int dir_fd, const struct dir_make *make, mode_t mode)
 {
 	int flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NONBLOCK;
-	int fd = openat(dir_fd, make->name, flags, mode | dir_extra_mode(mode));
+	int fd = openat(dir_fd, make->name, flags, mode | extra_mode(mode));
 
 	/*
 	 * Somebody else has made it, after the kernel was told that it is not
@@ -125,10 +137,10 @@ static int make_at(int dir_fd, const struct dir_make *make)
 }
 
 /* Look up what was just made; unmake it if there is no memory to know it. */
-static int lookup_made(struct volume *vol, int dir_fd, const char *name,
+static int lookup_made(struct file_volume *fv, int dir_fd, const char *name,
 		       bool is_dir, struct dir_entry *entry)
 {
-	int err = lookup_at(vol, dir_fd, name, entry);
+	int err = lookup_at(fv, dir_fd, name, entry);
 
 	if (err == -ENOMEM) {
 		unlinkat(dir_fd, name, is_dir ? AT_REMOVEDIR : 0);
@@ -137,10 +149,25 @@ static int lookup_made(struct volume *vol, int dir_fd, const char *name,
 	return err;
 }
 
-int dir_make(struct inode *dir, const struct dir_make *make,
-	     struct dir_entry *entry)
+/* The bits that make_regular() has added go when the file is open. */
+static void take_extra_mode(const struct dir_make *make,
+			    struct dir_entry *entry)
 {
-	int dir_fd = inode_path_get(dir);
+	struct file_inode *fi = file_inode(entry->inode);
+	mode_t extra = extra_mode(make->mode);
+
+	if (!S_ISREG(make->mode) || !make->to_open || !extra)
+		return;
+	entry->attr.st_mode &= ~extra;
+	mutex_lock(&fi->attr_lock);
+	fi->mode_once_open = entry->attr.st_mode;
+	mutex_unlock(&fi->attr_lock);
+}
+
+int file_dir_make(struct inode *dir, const struct dir_make *make,
+		  struct dir_entry *entry)
+{
+	int dir_fd = file_inode_path_get(file_inode(dir));
 	struct dir_make masked = *make;
 	int err;
 
@@ -151,9 +178,11 @@ int dir_make(struct inode *dir, const struct dir_make *make,
 	err = make_at(dir_fd, &masked);
 	cred_restore(&make->caller);
 	if (!err)
-		err = lookup_made(dir->vol, dir_fd, make->name,
+		err = lookup_made(file_volume(dir->vol), dir_fd, make->name,
 				  S_ISDIR(make->mode), entry);
-	inode_path_put(dir, dir_fd);
+	if (!err)
+		take_extra_mode(make, entry);
+	file_inode_path_put(file_inode(dir), dir_fd);
 	return err;
 }
 
@@ -172,23 +201,24 @@ static int link_fd(int fd, int dir_fd, const char *name)
 	return -errno;
 }
 
-int dir_link(struct inode *inode, struct inode *dir, const char *name,
-	     struct dir_entry *entry)
+int file_dir_link(struct inode *inode, struct inode *dir, const char *name,
+		  struct dir_entry *entry)
 {
-	int fd = inode_path_get(inode);
+	int fd = file_inode_path_get(file_inode(inode));
 	int dir_fd, err;
 
 	if (fd < 0)
 		return fd;
-	dir_fd = inode_path_get(dir);
+	dir_fd = file_inode_path_get(file_inode(dir));
 	err = dir_fd;
 	if (dir_fd >= 0) {
 		err = link_fd(fd, dir_fd, name);
 		if (!err)
-			err = lookup_made(dir->vol, dir_fd, name, false, entry);
-		inode_path_put(dir, dir_fd);
+			err = lookup_made(file_volume(dir->vol), dir_fd, name,
+					  false, entry);
+		file_inode_path_put(file_inode(dir), dir_fd);
 	}
-	inode_path_put(inode, fd);
+	file_inode_path_put(file_inode(inode), fd);
 	return err;
 }
 
@@ -196,106 +226,108 @@ int dir_link(struct inode *inode, struct inode *dir, const char *name,
  * What a name is before it goes: the inode if we know it, with a ref, and
  * whether this is its last name. NULL if there is no such name.
  */
-static struct inode *victim_of(struct volume *vol, int dir_fd, const char *name,
-			       bool *last)
+static struct file_inode *victim_of(struct file_volume *fv, int dir_fd,
+				    const char *name, bool *last)
 {
 	struct statx st;
-	int err, fd = open_name(vol, dir_fd, name, &st);
+	int err, fd = open_name(fv, dir_fd, name, &st);
 
 	if (fd < 0)
 		return NULL;
 	*last = S_ISDIR(st.stx_mode) || st.stx_nlink == 1;
-	return inode_get(vol, fd, &st, false, &err);
+	return file_inode_get(fv, fd, &st, false, &err);
 }
 
 /* The name is gone; if it was the last, so is the file, once it is closed. */
-static void victim_end(struct inode *victim, bool gone)
+static void victim_end(struct file_inode *victim, bool gone)
 {
 	if (!victim)
 		return;
-	if (gone && S_ISREG(victim->type))
+	if (gone && S_ISREG(victim->inode.type))
 		file_set_unlinked(victim);
 	else if (gone)
 		victim->unlinked = true;
-	inode_put(victim);
+	inode_put(&victim->inode);
 }
 
-int dir_unlink(struct inode *dir, const char *name, bool is_dir)
+int file_dir_unlink(struct inode *dir, const char *name, bool is_dir)
 {
-	int dir_fd = inode_path_get(dir);
-	struct inode *victim;
+	int dir_fd = file_inode_path_get(file_inode(dir));
+	struct file_inode *victim;
 	bool last = false;
 	int err = 0;
 
 	if (dir_fd < 0)
 		return dir_fd;
-	victim = victim_of(dir->vol, dir_fd, name, &last);
+	victim = victim_of(file_volume(dir->vol), dir_fd, name, &last);
 	if (unlinkat(dir_fd, name, is_dir ? AT_REMOVEDIR : 0) < 0)
 		err = -errno;
 	victim_end(victim, !err && last);
-	inode_path_put(dir, dir_fd);
+	file_inode_path_put(file_inode(dir), dir_fd);
 	return err;
 }
 
 /* The data must be there before the name says so (3). */
-static int write_back_source(struct volume *vol, int dir_fd, const char *name)
+static int write_back_source(struct file_volume *fv, int dir_fd,
+			     const char *name)
 {
-	struct inode *inode;
+	struct file_inode *fi;
 	bool last;
 	int err = 0;
 
-	inode = victim_of(vol, dir_fd, name, &last);
-	if (!inode)
+	fi = victim_of(fv, dir_fd, name, &last);
+	if (!fi)
 		return 0; /* renameat2() will say what is wrong */
-	if (S_ISREG(inode->type))
-		err = file_write_back(inode);
-	inode_put(inode);
+	if (S_ISREG(fi->inode.type))
+		err = file_write_back(fi);
+	inode_put(&fi->inode);
 	return err;
 }
 
-static int rename_at(struct volume *vol, int from_fd, const char *name,
+static int rename_at(struct file_volume *fv, int from_fd, const char *name,
 		     int to_fd, const char *new_name, unsigned int flags)
 {
 	bool last = false;
-	struct inode *victim = victim_of(vol, to_fd, new_name, &last);
+	struct file_inode *victim = victim_of(fv, to_fd, new_name, &last);
 	int err = 0;
 
 	if (victim && !(flags & RENAME_NOREPLACE))
-		err = write_back_source(vol, from_fd, name);
+		err = write_back_source(fv, from_fd, name);
 	if (!err && renameat2(from_fd, name, to_fd, new_name, flags) < 0)
 		err = -errno;
 	if (victim && last && !err && !(flags & RENAME_EXCHANGE)) {
 		/* Renamed onto itself, under another name, it is still there. */
 		struct stat st;
 
-		last = inode_getattr(victim, &st) < 0 || st.st_nlink == 0;
+		last = file_inode_getattr(&victim->inode, &st) < 0 ||
+		       st.st_nlink == 0;
 	}
 	victim_end(victim, !err && last && !(flags & RENAME_EXCHANGE));
 	return err;
 }
 
-int dir_rename(struct inode *from, const char *name, struct inode *to,
-	       const char *new_name, unsigned int flags)
+int file_dir_rename(struct inode *from, const char *name, struct inode *to,
+		    const char *new_name, unsigned int flags)
 {
-	int from_fd = inode_path_get(from);
+	int from_fd = file_inode_path_get(file_inode(from));
 	int to_fd, err;
 
 	if (from_fd < 0)
 		return from_fd;
-	to_fd = inode_path_get(to);
+	to_fd = file_inode_path_get(file_inode(to));
 	err = to_fd;
 	if (to_fd >= 0) {
-		err = rename_at(from->vol, from_fd, name, to_fd, new_name,
-				flags);
-		inode_path_put(to, to_fd);
+		err = rename_at(file_volume(from->vol), from_fd, name, to_fd,
+				new_name, flags);
+		file_inode_path_put(file_inode(to), to_fd);
 	}
-	inode_path_put(from, from_fd);
+	file_inode_path_put(file_inode(from), from_fd);
 	return err;
 }
 
-int dir_readlink(struct inode *inode, char *buf, size_t size)
+int file_dir_readlink(struct inode *inode, char *buf, size_t size)
 {
-	int fd = inode_path_get(inode);
+	int fd = file_inode_path_get(file_inode(inode));
 	ssize_t n;
 	int err = 0;
 
@@ -306,42 +338,51 @@ int dir_readlink(struct inode *inode, char *buf, size_t size)
 		err = -errno;
 	else
 		buf[n] = '\0';
-	inode_path_put(inode, fd);
+	file_inode_path_put(file_inode(inode), fd);
 	return err;
 }
 
-struct dir_stream *dir_open(struct inode *inode, int *err)
+static struct file_dir_stream *stream_of(struct dir_stream *s)
 {
-	struct kmem_cache *c = &inode->vol->fs->dir_streams;
-	struct dir_stream *s = kmem_cache_zalloc(c, GFP_KERNEL);
+	return container_of(s, struct file_dir_stream, stream);
+}
 
+struct dir_stream *file_dir_open(struct inode *inode, int *err)
+{
+	struct file_volume *fv = file_volume(inode->vol);
+	struct file_dir_stream *s;
+
+	s = kmem_cache_zalloc(&fv->dir_streams, GFP_KERNEL);
 	*err = -ENOMEM;
 	if (!s)
 		return NULL;
 	mutex_init(&s->lock);
-	s->inode = inode;
-	s->fd = backing_open(inode->vol, &inode->id, O_RDONLY | O_DIRECTORY);
+	s->stream.inode = inode;
+	s->fd = backing_open(fv, &file_inode(inode)->id,
+			     O_RDONLY | O_DIRECTORY);
 	if (s->fd < 0) {
 		*err = s->fd;
-		kmem_cache_free(c, s);
+		kmem_cache_free(&fv->dir_streams, s);
 		return NULL;
 	}
-	mutex_lock(&inode->vol->opens_lock);
-	list_add(&inode->vol->open_dirs, &s->link);
-	mutex_unlock(&inode->vol->opens_lock);
+	mutex_lock(&fv->vol.opens_lock);
+	list_add(&fv->vol.open_dirs, &s->stream.link);
+	mutex_unlock(&fv->vol.opens_lock);
 	*err = 0;
-	return s;
+	return &s->stream;
 }
 
-void dir_close(struct dir_stream *s)
+void file_dir_close(struct dir_stream *stream)
 {
-	struct inode *inode = s->inode;
+	struct file_dir_stream *s = stream_of(stream);
+	struct inode *inode = stream->inode;
+	struct file_volume *fv = file_volume(inode->vol);
 
-	mutex_lock(&inode->vol->opens_lock);
-	list_del(&s->link);
-	mutex_unlock(&inode->vol->opens_lock);
+	mutex_lock(&fv->vol.opens_lock);
+	list_del(&stream->link);
+	mutex_unlock(&fv->vol.opens_lock);
 	close(s->fd);
-	kmem_cache_free(&inode->vol->fs->dir_streams, s);
+	kmem_cache_free(&fv->dir_streams, s);
 	inode_put(inode);
 }
 
@@ -350,9 +391,11 @@ static mode_t type_of(unsigned char d_type)
 	return d_type == DT_UNKNOWN ? 0 : (mode_t)DTTOIF(d_type);
 }
 
-int dir_read(struct dir_stream *s, uint64_t offset,
-	     bool (*emit)(void *arg, const struct dir_name *name), void *arg)
+int file_dir_read(struct dir_stream *stream, uint64_t offset,
+		  bool (*emit)(void *arg, const struct dir_name *name),
+		  void *arg)
 {
+	struct file_dir_stream *s = stream_of(stream);
 	_Alignas(8) char buf[8192];
 	bool more = true;
 	int err = 0;
@@ -383,4 +426,10 @@ int dir_read(struct dir_stream *s, uint64_t offset,
 		lseek(s->fd, s->at, SEEK_SET);
 	mutex_unlock(&s->lock);
 	return err;
+}
+
+int file_dir_sync(struct dir_stream *stream, bool data_only)
+{
+	return page_io_sync(stream->inode->vol->mm->io, stream_of(stream)->fd,
+			    data_only);
 }

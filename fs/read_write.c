@@ -1,11 +1,13 @@
 /*
- * file_rw.c - reading and writing through cached pages, on three paths. The
- * numbers are the invariants of fs/file.c.
+ * read_write.c - reading and writing through cached pages, on three paths.
+ *
+ *   (1) A page that is to be written in part is filled first.
+ *   (2) A page that was not written after all, and has no contents, is found
+ *       by nobody.
  */
-#include "fs/file.h"
+#include "fs/read_write.h"
 
 #include "fs/fs.h"
-#include "fs/internal.h"
 #include "mm/page_alloc.h"
 #include "mm/page_cache.h"
 #include "mm/page_wait.h"
@@ -105,7 +107,7 @@ static void note_read(struct request *rq, pgoff_t first)
 	}
 }
 
-bool file_read_hit(struct request *rq)
+bool rw_read_hit(struct request *rq)
 {
 	unsigned int nr;
 	pgoff_t first;
@@ -120,7 +122,7 @@ bool file_read_hit(struct request *rq)
 	return true;
 }
 
-void file_read_end(struct request *rq)
+void rw_read_end(struct request *rq)
 {
 	for (unsigned int i = 0; i < rq->nr_pages; i++)
 		page_put(rq->vol->mm, rq->pages[i]);
@@ -138,14 +140,14 @@ static void read_resume(struct page_waiter *w)
 	struct request *rq = container_of(w, struct request, waiter);
 
 	page_put(rq->vol->mm, w->page);
-	file_read_miss(rq);
+	rw_read_miss(rq);
 }
 
 /*
  * Called again whenever the first page that was missing has been read; each
  * time there is at least one page more, or a worker takes over.
  */
-void file_read_miss(struct request *rq)
+void rw_read_miss(struct request *rq)
 {
 	struct address_space *m = &rq->inode->mapping;
 	struct page *page;
@@ -181,32 +183,8 @@ void file_read_miss(struct request *rq)
 		if (!there)
 			break;
 	}
-	rq->run = file_read_slow;
+	rq->run = rw_read_slow;
 	request_queue(&rq->vol->fs->requests, rq, REQUEST_SERVE);
-}
-
-/* Read whole pages into memory that is not in the cache. */
-static int read_around(struct inode *inode, pgoff_t first, unsigned int nr,
-		       char *to)
-{
-	struct iovec iov = { to, (size_t)nr << PAGE_SHIFT };
-	bool direct = inode->fds.direct >= 0;
-	struct page_io io = {
-		.op = PAGE_IO_READ,
-		.fd = direct ? inode->fds.direct : inode->fds.buffered,
-		.drop_behind = !direct,
-		.offset = first << PAGE_SHIFT,
-		.iov = &iov,
-		.nr_iov = 1,
-		.nr_bytes = iov.iov_len,
-	};
-	int64_t n = page_io_submit_wait(inode->vol->mm->io, &io);
-	int err = file_check_short(inode, io.offset, io.nr_bytes, n);
-
-	if (err)
-		return err;
-	memset(to + n, 0, iov.iov_len - (size_t)n);
-	return 0;
 }
 
 /*
@@ -216,6 +194,7 @@ static int read_around(struct inode *inode, pgoff_t first, unsigned int nr,
  */
 static int read_uncached(struct request *rq, pgoff_t first, unsigned int nr)
 {
+	const struct volume_ops *ops = rq->vol->ops;
 	struct fs *fs = rq->vol->fs;
 	struct mm *mm = rq->vol->mm;
 	int err = 0;
@@ -231,7 +210,7 @@ static int read_uncached(struct request *rq, pgoff_t first, unsigned int nr)
 						1, &page) == 0)
 				page = NULL;
 			if (!page && try == 0)
-				err = read_around(rq->inode, first + i, 1, to);
+				err = ops->read_page(rq->inode, first + i, to);
 		}
 		if (page) {
 			memcpy(to, page_address(&mm->arena, page), PAGE_SIZE);
@@ -242,7 +221,7 @@ static int read_uncached(struct request *rq, pgoff_t first, unsigned int nr)
 	return err;
 }
 
-void file_read_slow(struct request *rq)
+void rw_read_slow(struct request *rq)
 {
 	struct address_space *m = &rq->inode->mapping;
 	struct mm *mm = rq->vol->mm;
@@ -270,7 +249,7 @@ void file_read_slow(struct request *rq)
 		failures += !page_test(page, PG_uptodate);
 		page_put(mm, page);
 	}
-	file_read_end(rq);
+	rw_read_end(rq);
 	mutex_lock(&fs->emergency_lock);
 	read_range(rq, &first, &nr);
 	err = read_uncached(rq, first, nr);
@@ -281,41 +260,7 @@ void file_read_slow(struct request *rq)
 
 /* --- writing ------------------------------------------------------------- */
 
-/* Fill a locked page that is to be written in part (2). May block. */
-static int fill(struct inode *inode, struct page *page)
-{
-	struct mm *mm = inode->vol->mm;
-	char *to = page_address(&mm->arena, page);
-	int err = 0;
-
-	if (page->index << PAGE_SHIFT >= atomic_load(&inode->backing_size))
-		memset(to, 0, PAGE_SIZE);
-	else
-		err = read_around(inode, page->index, 1, to);
-	if (!err)
-		page_set(page, PG_uptodate);
-	return err;
-}
-
-static bool needs_block(struct inode *inode, const struct page *page)
-{
-	return !page_test(page, PG_dirty | PG_reserved_space) &&
-	       (inode->maybe_sparse ||
-		(page->index + 1) << PAGE_SHIFT >
-			atomic_load(&inode->backing_size));
-}
-
-static void grow_size(struct inode *inode, uint64_t start, uint64_t end)
-{
-	mutex_lock(&inode->time_lock);
-	if (start > atomic_load(&inode->size))
-		inode->maybe_sparse = true;
-	if (end > atomic_load(&inode->size))
-		atomic_store(&inode->size, end);
-	mutex_unlock(&inode->time_lock);
-}
-
-/* A new page that was not filled goes again, so that nobody finds it (3). */
+/* A new page that was not filled goes again, so that nobody finds it (2). */
 static void abandon(struct inode *inode, struct page *page)
 {
 	if (!page_test(page, PG_uptodate))
@@ -328,6 +273,7 @@ static void abandon(struct inode *inode, struct page *page)
  */
 static int write_page(struct request *rq, gfp_t gfp)
 {
+	const struct volume_ops *ops = rq->vol->ops;
 	struct inode *inode = rq->inode;
 	struct mm *mm = rq->vol->mm;
 	uint64_t at = rq->offset + rq->done;
@@ -339,28 +285,16 @@ static int write_page(struct request *rq, gfp_t gfp)
 	page = page_cache_grab(&inode->mapping, at >> PAGE_SHIFT, gfp, &err);
 	if (!page)
 		return err;
-	if (!page_test(page, PG_uptodate) && len < PAGE_SIZE) {
-		bool behind = page->index << PAGE_SHIFT >=
-			      atomic_load(&inode->backing_size);
-
-		err = behind || (gfp & GFP_RECLAIM) ? fill(inode, page)
-						    : -EAGAIN;
-		if (err)
-			goto out_abandon;
-	}
-	if (needs_block(inode, page)) {
-		err = space_reserve(rq->vol, PAGE_SIZE);
-		if (err)
-			goto out_abandon;
-		page_set(page, PG_reserved_space); /* (5) */
-	}
+	err = 0;
+	if (!page_test(page, PG_uptodate) && len < PAGE_SIZE)
+		err = ops->fill_page(inode, page, gfp); /* (1) */
+	if (!err)
+		err = ops->prepare_page(inode, page, gfp);
+	if (err)
+		goto out_abandon;
 	memcpy((char *)page_address(&mm->arena, page) + from,
 	       rq->data + rq->done, len);
-	page_set(page, PG_uptodate);
-	/* Before it is dirty: writeback cuts at the size. */
-	grow_size(inode, at, at + len);
-	page_set_dirty(&inode->mapping, page);
-	file_touch(inode); /* while it cannot be written back */
+	ops->page_written(inode, page, at, at + len);
 	rq->done += len;
 	page_unlock(&mm->page_waits, page);
 	/* Writing on inside a page is no further use of it. */
@@ -378,7 +312,7 @@ out_abandon:
 	return err;
 }
 
-/* Cut what the backing file system could never hold. */
+/* Cut what the volume could never hold. */
 static int limit_size(struct request *rq)
 {
 	uint64_t max = rq->vol->max_file_size;
@@ -402,10 +336,10 @@ static int write_pages(struct request *rq, gfp_t gfp)
 
 static uint64_t balance(struct request *rq)
 {
-	return balance_dirty_pages(rq->vol->mm, pages_of(rq->size));
+	return rq->vol->ops->balance(rq->vol, pages_of(rq->size));
 }
 
-bool file_write_hit(struct request *rq, int *err, uint64_t *pause_ns)
+bool rw_write_hit(struct request *rq, int *err, uint64_t *pause_ns)
 {
 	*pause_ns = 0;
 	*err = limit_size(rq);
@@ -424,10 +358,10 @@ bool file_write_hit(struct request *rq, int *err, uint64_t *pause_ns)
 	return true;
 }
 
-void file_write_finish(struct request *rq)
+void rw_write_finish(struct request *rq)
 {
 	/* At the limit a pause is followed by another. */
-	if (dirty_limit_reached(rq->vol->mm))
+	if (rq->vol->ops->must_wait(rq->vol))
 		request_repark(&rq->vol->fs->requests, rq,
 			       BALANCE_PAUSE_MAX / 10);
 	else
@@ -436,11 +370,11 @@ void file_write_finish(struct request *rq)
 
 static void write_again(struct request *rq)
 {
-	rq->run = file_write_slow;
+	rq->run = rw_write_slow;
 	request_queue(&rq->vol->fs->requests, rq, REQUEST_GROW);
 }
 
-void file_write_slow(struct request *rq)
+void rw_write_slow(struct request *rq)
 {
 	struct request_engine *e = &rq->vol->fs->requests;
 	uint64_t pause;
@@ -463,7 +397,7 @@ void file_write_slow(struct request *rq)
 		err = 0;
 	pause = err ? 0 : balance(rq);
 	if (pause > 0)
-		request_park(e, rq, pause, file_write_finish);
+		request_park(e, rq, pause, rw_write_finish);
 	else
 		rq->finish(rq, err);
 }

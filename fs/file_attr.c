@@ -1,0 +1,167 @@
+/*
+ * file_attr.c - mode, owner, times, extended attributes: straight to the
+ * backing file.
+ */
+#include "fs/file_attr.h"
+
+#include "fs/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+/* chmod(2) on whatever fd is, O_PATH too. */
+static int set_mode(int fd, mode_t mode)
+{
+	char path[32];
+
+	return chmod(backing_fd_path(fd, path), mode) < 0 ? -errno : 0;
+}
+
+static int set_owner(int fd, const struct attr_change *change)
+{
+	uid_t uid = change->valid & ATTR_UID ? change->uid : (uid_t)-1;
+	gid_t gid = change->valid & ATTR_GID ? change->gid : (gid_t)-1;
+
+	return fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+static int set_times(struct file_inode *fi, int fd,
+		     const struct attr_change *change)
+{
+	struct timespec ts[2] = { { .tv_nsec = UTIME_OMIT },
+				  { .tv_nsec = UTIME_OMIT } };
+
+	if (change->valid & ATTR_ATIME)
+		ts[0] = change->atime;
+	if (change->valid & ATTR_MTIME)
+		ts[1] = change->mtime;
+	return file_set_times(fi, fd, ts);
+}
+
+bool file_has_suid(struct inode *inode)
+{
+	return atomic_load(&file_inode(inode)->has_suid);
+}
+
+/* Who writes or cuts a file without the right to keep them: bits off. */
+int file_kill_suid(struct inode *inode)
+{
+	struct file_inode *fi = file_inode(inode);
+	struct stat st;
+	mode_t mode;
+	int fd, err;
+
+	if (!atomic_load(&fi->has_suid))
+		return 0;
+	fd = file_inode_path_get(fi);
+	if (fd < 0)
+		return fd;
+	err = fstatat(fd, "", &st, AT_EMPTY_PATH) < 0 ? -errno : 0;
+	mode = st.st_mode & ~(mode_t)S_ISUID;
+	if (mode & S_IXGRP) /* else it means mandatory locking */
+		mode &= ~(mode_t)S_ISGID;
+	if (!err && mode != st.st_mode)
+		err = set_mode(fd, mode & ~(mode_t)S_IFMT);
+	file_inode_path_put(fi, fd);
+	if (!err)
+		atomic_store(&fi->has_suid, false);
+	return err;
+}
+
+int file_setattr(struct inode *inode, const struct attr_change *change)
+{
+	struct file_inode *fi = file_inode(inode);
+	unsigned int valid = change->valid;
+	int fd = file_inode_path_get(fi);
+	int err = 0;
+
+	if (fd < 0)
+		return fd;
+	if (valid & ATTR_SIZE)
+		err = file_truncate(inode, change->size);
+	if (!err && (valid & ATTR_KILL_SUID))
+		err = file_kill_suid(inode);
+	if (!err && (valid & (ATTR_UID | ATTR_GID)))
+		err = set_owner(fd, change);
+	if (!err && (valid & ATTR_MODE))
+		err = set_mode(fd, change->mode);
+	if (!err && (valid & (ATTR_ATIME | ATTR_MTIME)))
+		err = set_times(fi, fd, change);
+	file_inode_path_put(fi, fd);
+	return err;
+}
+
+/* A path to what the inode stands for, good until path_end(); fd or -errno. */
+static int path_begin(struct inode *inode, char *path)
+{
+	int fd = file_inode_path_get(file_inode(inode));
+
+	if (fd >= 0)
+		backing_fd_path(fd, path);
+	return fd;
+}
+
+static void path_end(struct inode *inode, int fd)
+{
+	file_inode_path_put(file_inode(inode), fd);
+}
+
+ssize_t file_getxattr(struct inode *inode, const char *name, void *value,
+		      size_t size)
+{
+	char path[32];
+	int fd = path_begin(inode, path);
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	n = getxattr(path, name, value, size);
+	if (n < 0)
+		n = -errno;
+	path_end(inode, fd);
+	return n;
+}
+
+ssize_t file_listxattr(struct inode *inode, char *list, size_t size)
+{
+	char path[32];
+	int fd = path_begin(inode, path);
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	n = listxattr(path, list, size);
+	if (n < 0)
+		n = -errno;
+	path_end(inode, fd);
+	return n;
+}
+
+int file_setxattr(struct inode *inode, const char *name, const void *value,
+		  size_t size, int flags)
+{
+	char path[32];
+	int fd = path_begin(inode, path);
+	int err;
+
+	if (fd < 0)
+		return fd;
+	err = setxattr(path, name, value, size, flags) < 0 ? -errno : 0;
+	path_end(inode, fd);
+	return err;
+}
+
+int file_removexattr(struct inode *inode, const char *name)
+{
+	char path[32];
+	int fd = path_begin(inode, path);
+	int err;
+
+	if (fd < 0)
+		return fd;
+	err = removexattr(path, name) < 0 ? -errno : 0;
+	path_end(inode, fd);
+	return err;
+}

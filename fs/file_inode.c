@@ -1,0 +1,298 @@
+/*
+ * file_inode.c - from identity to inode, and what stays when nobody holds it.
+ *
+ *   (1) An inode is in the hash from file_inode_get() until inode_unused says
+ *       that it goes; all who look for it there hold the table's lock.
+ *   (2) It goes if it has no pages worth keeping, or no name.
+ *   (3) An inode taken off the idle list by the shrinker, while its pages are
+ *       dropped, has a ref.
+ */
+#include "fs/file_inode.h"
+
+#include "fs/file.h"
+#include "fs/file_volume.h"
+#include "mm/page_alloc.h"
+#include "mm/page_cache.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How long a lookup waits for the kernel to give inodes back. */
+enum { PRUNE_TRIES = 50 };
+#define PRUNE_WAIT_NS (20 * NSEC_PER_MSEC)
+
+static struct list_head *bucket_of(struct file_volume *fv,
+				   const struct backing_id *id)
+{
+	return &fv->hash.buckets[backing_id_hash(id) >>
+				 (64 - FILE_INODE_HASH_BITS)];
+}
+
+int file_inode_hash_init(struct file_volume *fv)
+{
+	struct file_inode_hash *h = &fv->hash;
+	struct mm *mm = fv->vol.mm;
+	size_t bytes = sizeof(*h->buckets) << FILE_INODE_HASH_BITS;
+	unsigned int order = 0;
+	int err;
+
+	while (PAGE_SIZE << order < bytes)
+		order++;
+	err = kmem_cache_init(mm, &fv->inode_cache, "plimsoll_inode_cache",
+			      sizeof(struct file_inode), true);
+	if (err)
+		return err;
+	h->page = page_alloc(mm, GFP_KERNEL, order);
+	if (!h->page) {
+		kmem_cache_destroy(&fv->inode_cache);
+		return -ENOMEM;
+	}
+	vmstat_add(mm, NR_SLAB_UNRECLAIMABLE, 1l << order);
+	h->buckets = page_address(&mm->arena, h->page);
+	for (size_t i = 0; i < 1ul << FILE_INODE_HASH_BITS; i++)
+		list_init(&h->buckets[i]);
+	return 0;
+}
+
+void file_inode_hash_destroy(struct file_volume *fv)
+{
+	struct file_inode_hash *h = &fv->hash;
+	struct mm *mm = fv->vol.mm;
+
+	vmstat_add(mm, NR_SLAB_UNRECLAIMABLE, -(long)page_nr(h->page));
+	page_put(mm, h->page);
+	kmem_cache_destroy(&fv->inode_cache);
+}
+
+static struct file_inode *find(struct file_volume *fv,
+			       const struct backing_id *id)
+	must_hold(fv->vol.inodes.lock)
+{
+	struct file_inode *fi;
+
+	list_for_each_entry(fi, bucket_of(fv, id), struct file_inode, hash_link)
+		if (backing_id_equal(&fi->id, id))
+			return fi;
+	return NULL;
+}
+
+void file_inode_make_room(struct file_volume *fv)
+{
+	file_inode_evict_idle(fv, 64);
+	if (fv->vol.prune)
+		fv->vol.prune(&fv->vol, 256);
+	os_sleep_ns(PRUNE_WAIT_NS);
+}
+
+/* Memory for one, after asking the kernel for old ones if need be. */
+static struct file_inode *alloc(struct file_volume *fv)
+{
+	struct kmem_cache *c = &fv->inode_cache;
+	struct file_inode *fi = kmem_cache_zalloc(c, GFP_KERNEL);
+
+	for (int i = 0; !fi && i < PRUNE_TRIES; i++) {
+		file_inode_make_room(fv);
+		fi = kmem_cache_zalloc(c, GFP_KERNEL);
+	}
+	return fi;
+}
+
+static struct file_inode *create(struct file_volume *fv,
+				 const struct backing_id *id,
+				 const struct statx *st)
+{
+	struct file_inode *fi = alloc(fv);
+
+	if (!fi)
+		return NULL;
+	inode_init(&fi->inode, &fv->vol, st->stx_mode & S_IFMT, st->stx_size,
+		   &file_aops, &fv->vol);
+	fi->inode.slow_destroy = id->path_fd >= 0;
+	fi->id = *id;
+	list_init(&fi->hash_link);
+	fi->fds = (struct backing_fds){ .direct = -1, .buffered = -1 };
+	mutex_init(&fi->attr_lock);
+	atomic_store(&fi->backing_size, st->stx_size);
+	return fi;
+}
+
+/* Not in the hash, not on a list, no pages. */
+static void destroy(struct file_inode *fi)
+{
+	ASSERT(fi->users == 0);
+	address_space_destroy(&fi->inode.mapping);
+	if (fi->id.path_fd >= 0)
+		close(fi->id.path_fd);
+	kmem_cache_free(&file_volume_of(fi)->inode_cache, fi);
+}
+
+struct file_inode *file_inode_get(struct file_volume *fv, int path_fd,
+				  const struct statx *st, bool lookup, int *err)
+{
+	struct file_inode *fi, *fresh = NULL;
+	struct backing_id id;
+
+	backing_identify(fv, path_fd, st, &id);
+	mutex_lock(&fv->vol.inodes.lock);
+	fi = find(fv, &id);
+	if (!fi) {
+		mutex_unlock(&fv->vol.inodes.lock);
+		fresh = create(fv, &id, st);
+		*err = -ENOMEM;
+		if (!fresh) {
+			close(path_fd);
+			return NULL;
+		}
+		mutex_lock(&fv->vol.inodes.lock);
+		fi = find(fv, &id); /* somebody may have been faster */
+	}
+	if (fi) {
+		inode_join(&fv->vol.inodes, &fi->inode, lookup);
+	} else {
+		fi = fresh;
+		fresh = NULL;
+		list_add(bucket_of(fv, &id), &fi->hash_link);
+		inode_add(&fv->vol.inodes, &fi->inode, lookup);
+		path_fd = fi->id.path_fd >= 0 ? -1 : path_fd;
+	}
+	mutex_unlock(&fv->vol.inodes.lock);
+	if (fresh) {
+		fresh->id.path_fd = -1; /* closed below */
+		destroy(fresh);
+	}
+	if (path_fd >= 0)
+		close(path_fd);
+	return fi;
+}
+
+bool file_inode_unused(struct inode *inode)
+{
+	struct file_inode *fi = file_inode(inode);
+
+	if (!fi->unlinked && !address_space_is_empty(&inode->mapping))
+		return false;
+	list_del_init(&fi->hash_link);
+	return true;
+}
+
+void file_inode_destroy(struct inode *inode)
+{
+	struct file_inode *fi = file_inode(inode);
+	struct inode_table *t = &inode->vol->inodes;
+
+	/* Still there at the end of the mount only (1). */
+	if (!list_empty(&fi->hash_link)) {
+		mutex_lock(&t->lock);
+		list_del_init(&fi->hash_link);
+		mutex_unlock(&t->lock);
+	}
+	page_cache_truncate(&inode->mapping, 0);
+	destroy(fi);
+}
+
+unsigned long file_inode_evict_idle(struct file_volume *fv, unsigned long nr)
+{
+	struct inode_table *t = &fv->vol.inodes;
+	unsigned long evicted = 0;
+
+	for (unsigned long i = 0; i < nr; i++) {
+		struct inode *inode;
+
+		mutex_lock(&t->lock);
+		if (list_empty(&t->idle)) {
+			mutex_unlock(&t->lock);
+			break;
+		}
+		inode = list_first_entry(&t->idle, struct inode, link);
+		inode_join(t, inode, false); /* (3) */
+		mutex_unlock(&t->lock);
+		page_cache_invalidate(&inode->mapping, 0, UINT64_MAX);
+		evicted += address_space_is_empty(&inode->mapping);
+		inode_put(inode);
+	}
+	vmstat_add(fv->vol.mm, INODE_EVICTED, (long)evicted);
+	return evicted;
+}
+
+int file_inode_path_get(struct file_inode *fi)
+{
+	int fd = -EBADF;
+
+	/* An unlinked file is reached only through what is still open. */
+	mutex_lock(&fi->attr_lock);
+	if (fi->users > 0) {
+		fd = fcntl(fi->fds.buffered, F_DUPFD_CLOEXEC, 0);
+		if (fd < 0)
+			fd = -errno;
+	}
+	mutex_unlock(&fi->attr_lock);
+	return fd >= 0 ? fd : backing_open(file_volume_of(fi), &fi->id, O_PATH);
+}
+
+void file_inode_path_put(struct file_inode *fi, int fd)
+{
+	if (fd != fi->id.path_fd)
+		close(fd);
+}
+
+static bool is_before(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec < b->tv_sec ||
+	       (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
+/* What is dirty here is not in the backing file's status yet. */
+static void merge_file_state(struct file_inode *fi, struct stat *st)
+{
+	struct inode *inode = &fi->inode;
+	struct address_space *m = &inode->mapping;
+	uint64_t pages = m->nr_dirty + m->nr_writeback;
+
+	mutex_lock(&fi->attr_lock);
+	mutex_lock(&inode->time_lock);
+	/* Others may have changed it; but the status may be an old one. */
+	if (fi->users == 0 && !is_before(&st->st_ctim, &fi->seen_ctime)) {
+		atomic_store(&inode->size, (uint64_t)st->st_size);
+		atomic_store(&fi->backing_size, (uint64_t)st->st_size);
+	}
+	st->st_size = (off_t)atomic_load(&inode->size);
+	if (pages > 0 && st->st_size > 0)
+		st->st_blocks = max_of(
+			st->st_blocks,
+			(blkcnt_t)min_of(pages * (PAGE_SIZE / 512),
+					 ((uint64_t)st->st_size + 511) / 512));
+	if (fi->times_dirty) {
+		st->st_mtim = fi->mtime;
+		st->st_ctim = fi->ours_ctime;
+	} else if (fi->ctime_known && memcmp(&st->st_ctim, &fi->backing_ctime,
+					     sizeof(st->st_ctim)) == 0) {
+		st->st_ctim = fi->ours_ctime;
+	}
+	mutex_unlock(&inode->time_lock);
+	mutex_unlock(&fi->attr_lock);
+}
+
+void file_inode_merge_attr(struct file_inode *fi, struct stat *st)
+{
+	atomic_store(&fi->has_suid, st->st_mode & (S_ISUID | S_ISGID));
+	if (S_ISREG(fi->inode.type))
+		merge_file_state(fi, st);
+}
+
+int file_inode_getattr(struct inode *inode, struct stat *st)
+{
+	struct file_inode *fi = file_inode(inode);
+	int fd = file_inode_path_get(fi);
+	int err = 0;
+
+	if (fd < 0)
+		return fd;
+	if (fstatat(fd, "", st, AT_EMPTY_PATH) < 0)
+		err = -errno;
+	file_inode_path_put(fi, fd);
+	if (!err)
+		file_inode_merge_attr(fi, st);
+	return err;
+}

@@ -1,0 +1,228 @@
+/* file_volume.c - open, describe, sync, close; and the table of the kind. */
+#include "fs/file_volume.h"
+
+#include "fs/file.h"
+#include "fs/file_attr.h"
+#include "fs/file_dir.h"
+#include "fs/fs.h"
+#include "fs/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static unsigned long count_idle(struct shrinker *s)
+{
+	struct file_volume *fv = container_of(s, struct file_volume, shrinker);
+
+	return fv->vol.inodes.nr;
+}
+
+static unsigned long scan_idle(struct shrinker *s, unsigned long nr)
+{
+	struct file_volume *fv = container_of(s, struct file_volume, shrinker);
+	unsigned long evicted = file_inode_evict_idle(fv, nr);
+
+	/* The rest the kernel holds: asked back, and freed when it forgets. */
+	if (evicted < nr && fv->vol.prune)
+		fv->vol.prune(&fv->vol, nr - evicted);
+	return evicted;
+}
+
+static int open_root(struct file_volume *fv)
+{
+	struct file_inode *root;
+	struct statx st;
+	int err, fd = openat(fv->root_fd, ".", O_PATH | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID,
+		  &st) < 0) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	fv->mnt_id = st.stx_mnt_id;
+	root = file_inode_get(fv, fd, &st, true, &err);
+	if (!root)
+		return err;
+	fv->vol.root = &root->inode;
+	return 0;
+}
+
+static int init(struct file_volume *fv)
+{
+	struct mm *mm = fv->vol.mm;
+	int err;
+
+	space_init(&fv->space);
+	backing_probe(fv);
+	err = kmem_cache_init(mm, &fv->dir_streams, "dir_stream",
+			      sizeof(struct file_dir_stream), false);
+	if (err)
+		return err;
+	err = file_inode_hash_init(fv);
+	if (err)
+		goto out_streams;
+	err = open_root(fv);
+	if (err)
+		goto out_hash;
+	fv->shrinker = (struct shrinker){ .name = "inodes",
+					  .count = count_idle,
+					  .scan = scan_idle };
+	shrinker_register(mm, &fv->shrinker);
+	return 0;
+
+out_hash:
+	file_inode_hash_destroy(fv);
+out_streams:
+	kmem_cache_destroy(&fv->dir_streams);
+	return err;
+}
+
+static int file_statfs(struct volume *vol, struct statvfs *st)
+{
+	struct file_volume *fv = file_volume(vol);
+	uint64_t blocks;
+
+	if (fstatvfs(fv->root_fd, st) < 0)
+		return -errno;
+	/* What is dirty is as good as written. */
+	blocks = space_reserved(&fv->space) / st->f_frsize;
+	st->f_bfree -= min_of((uint64_t)st->f_bfree, blocks);
+	st->f_bavail -= min_of((uint64_t)st->f_bavail, blocks);
+	return 0;
+}
+
+static int file_sync(struct volume *vol)
+{
+	int err = writeback_sync(vol->mm, vol);
+
+	if (!err && syncfs(file_volume(vol)->root_fd) < 0)
+		err = -errno;
+	return err;
+}
+
+static uint64_t file_balance(struct volume *vol, unsigned long nr)
+{
+	return balance_dirty_pages(vol->mm, nr);
+}
+
+static bool file_must_wait(struct volume *vol)
+{
+	return dirty_limit_reached(vol->mm);
+}
+
+static void file_describe(struct volume *vol, struct text *t)
+{
+	struct file_volume *fv = file_volume(vol);
+
+	text_printf(t, "handles %s\n", fv->has_handles ? "yes" : "no");
+	text_printf(t, "direct_io %s\n", fv->has_direct ? "yes" : "no");
+	text_printf(t, "reserved_bytes %lu\n",
+		    (unsigned long)space_reserved(&fv->space));
+}
+
+static void file_introduce(struct volume *vol, struct text *t)
+{
+	struct file_volume *fv = file_volume(vol);
+
+	text_printf(t, "files found again by %s, %s",
+		    fv->has_handles ? "handle" : "descriptor",
+		    fv->has_direct ? "O_DIRECT"
+				   : "buffered I/O with pages dropped behind");
+}
+
+static void file_name_of(struct inode *inode, char *path, size_t size)
+{
+	char link[32];
+	ssize_t n;
+
+	n = readlink(backing_fd_path(file_inode(inode)->fds.buffered, link),
+		     path, size - 1);
+	path[n < 0 ? 0 : n] = '\0';
+}
+
+static void file_stop(struct volume *vol)
+{
+	shrinker_unregister(vol->mm, &file_volume(vol)->shrinker);
+}
+
+static void file_destroy(struct volume *vol)
+{
+	struct file_volume *fv = file_volume(vol);
+
+	file_inode_hash_destroy(fv);
+	kmem_cache_destroy(&fv->dir_streams);
+	close(fv->root_fd);
+	free(fv);
+}
+
+static const struct volume_ops file_volume_ops = {
+	.kind = "file",
+	.lookup = file_dir_lookup,
+	.make = file_dir_make,
+	.link = file_dir_link,
+	.unlink = file_dir_unlink,
+	.rename = file_dir_rename,
+	.readlink = file_dir_readlink,
+	.dir_open = file_dir_open,
+	.dir_close = file_dir_close,
+	.dir_read = file_dir_read,
+	.dir_sync = file_dir_sync,
+	.getattr = file_inode_getattr,
+	.setattr = file_setattr,
+	.has_suid = file_has_suid,
+	.kill_suid = file_kill_suid,
+	.getxattr = file_getxattr,
+	.listxattr = file_listxattr,
+	.setxattr = file_setxattr,
+	.removexattr = file_removexattr,
+	.open = file_open,
+	.release = file_release,
+	.truncate = file_truncate,
+	.fallocate = file_fallocate,
+	.seek = file_seek,
+	.fsync = file_fsync,
+	.read_page = file_read_page,
+	.fill_page = file_fill_page,
+	.prepare_page = file_prepare_page,
+	.page_written = file_page_written,
+	.balance = file_balance,
+	.must_wait = file_must_wait,
+	.inode_unused = file_inode_unused,
+	.inode_destroy = file_inode_destroy,
+	.statfs = file_statfs,
+	.sync = file_sync,
+	.describe = file_describe,
+	.introduce = file_introduce,
+	.name_of = file_name_of,
+	.stop = file_stop,
+	.destroy = file_destroy,
+};
+
+struct volume *file_volume_open(struct fs *fs, int root_fd, int access,
+				int *err)
+{
+	struct file_volume *fv = calloc(1, sizeof(*fv));
+
+	*err = -ENOMEM;
+	if (!fv)
+		goto out_fd;
+	volume_init(&fv->vol, &file_volume_ops, fs);
+	fv->root_fd = root_fd;
+	fv->vol.read_only = access == O_RDONLY;
+	fv->vol.acl = true; /* if the backing file system has them */
+	*err = init(fv);
+	if (*err)
+		goto out_free;
+	return &fv->vol;
+
+out_free:
+	free(fv);
+out_fd:
+	close(root_fd);
+	return NULL;
+}

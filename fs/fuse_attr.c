@@ -1,0 +1,163 @@
+/* fuse_attr.c - requests for attributes, and for extended ones. */
+#include "fs/fuse_internal.h"
+
+#include <errno.h>
+#include <linux/limits.h>
+
+/* --- attributes ------------------------------------------------------------ */
+
+static void run_getattr(struct request *rq)
+{
+	op_end_attr(rq, 0);
+}
+
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct stat st;
+
+	(void)fi;
+	if (control_has(ino)) {
+		if (control_getattr(session_of(req)->vol->control, ino, &st) <
+		    0)
+			fuse_reply_err(req, ENOENT);
+		else
+			fuse_reply_attr(req, &st, 0);
+		return;
+	}
+	op_queue(op_defer(req, ino), REQUEST_SERVE, run_getattr);
+}
+
+/* As the core says it; "now" is now. */
+static struct attr_change change_of(const struct args *a)
+{
+	static const struct {
+		int fuse;
+		unsigned int valid;
+	} bits[] = {
+		{ FUSE_SET_ATTR_MODE, ATTR_MODE },
+		{ FUSE_SET_ATTR_UID, ATTR_UID },
+		{ FUSE_SET_ATTR_GID, ATTR_GID },
+		{ FUSE_SET_ATTR_SIZE, ATTR_SIZE },
+		{ FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_ATIME_NOW, ATTR_ATIME },
+		{ FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW, ATTR_MTIME },
+		{ FUSE_SET_ATTR_KILL_SUID, ATTR_KILL_SUID },
+	};
+	struct attr_change change = {
+		.mode = a->attr.st_mode & ~(mode_t)S_IFMT,
+		.uid = a->attr.st_uid,
+		.gid = a->attr.st_gid,
+		.size = (uint64_t)a->attr.st_size,
+		.atime = a->attr.st_atim,
+		.mtime = a->attr.st_mtim,
+	};
+
+	for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++)
+		if (a->valid & bits[i].fuse)
+			change.valid |= bits[i].valid;
+	if (a->valid & FUSE_SET_ATTR_ATIME_NOW)
+		change.atime = os_realtime();
+	if (a->valid & FUSE_SET_ATTR_MTIME_NOW)
+		change.mtime = os_realtime();
+	return change;
+}
+
+static void run_setattr(struct request *rq)
+{
+	struct attr_change change = change_of(args_of(rq));
+
+	op_end_attr(rq, rq->vol->ops->setattr(rq->inode, &change));
+}
+
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid,
+		struct fuse_file_info *fi)
+{
+	struct request *rq;
+	struct stat st;
+
+	(void)fi;
+	if (control_has(ino)) {
+		/* "echo 1 >file" truncates first; let it. */
+		if (!(valid & FUSE_SET_ATTR_SIZE) ||
+		    control_getattr(session_of(req)->vol->control, ino, &st) <
+			    0)
+			fuse_reply_err(req, EPERM);
+		else
+			fuse_reply_attr(req, &st, 0);
+		return;
+	}
+	rq = op_defer(req, ino);
+	args_of(rq)->attr = *attr;
+	args_of(rq)->valid = valid;
+	/* A cut waits for writeback. */
+	op_queue(rq, valid & FUSE_SET_ATTR_SIZE ? REQUEST_SYNC : REQUEST_SERVE,
+		 run_setattr);
+}
+
+/* --- extended attributes --------------------------------------------------- */
+
+static void run_getxattr(struct request *rq)
+{
+	const struct volume_ops *ops = rq->vol->ops;
+	struct args *a = args_of(rq);
+	/* The name is in the buffer's first page, the value goes behind. */
+	char *value = session_buffer(rq, rq->size + PAGE_SIZE) + PAGE_SIZE;
+	ssize_t n = a->name ? ops->getxattr(rq->inode, a->name, value, rq->size)
+			    : ops->listxattr(rq->inode, value, rq->size);
+
+	if (n < 0) {
+		op_end_err(rq, (int)n);
+		return;
+	}
+	if (rq->size == 0)
+		fuse_reply_xattr(rq->token, (size_t)n);
+	else
+		fuse_reply_buf(rq->token, value, (size_t)n);
+	session_end(rq);
+}
+
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	struct request *rq;
+
+	if (op_control_done(req, ino, ENODATA))
+		return;
+	rq = op_defer(req, ino);
+	rq->size = min_of(size, (size_t)XATTR_SIZE_MAX);
+	args_of(rq)->name = name;
+	op_queue(rq, REQUEST_SERVE, run_getxattr);
+}
+
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	op_getxattr(req, ino, NULL, size);
+}
+
+static void run_setxattr(struct request *rq)
+{
+	const struct volume_ops *ops = rq->vol->ops;
+	struct args *a = args_of(rq);
+
+	op_end_err(rq, rq->data ? ops->setxattr(rq->inode, a->name, rq->data,
+						rq->size, a->flags)
+				: ops->removexattr(rq->inode, a->name));
+}
+
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
+		 const char *value, size_t size, int flags)
+{
+	struct request *rq;
+
+	if (op_control_done(req, ino, EPERM))
+		return;
+	rq = op_defer(req, ino);
+	rq->data = value;
+	rq->size = size;
+	args_of(rq)->name = name;
+	args_of(rq)->flags = flags;
+	op_queue(rq, REQUEST_GROW, run_setxattr);
+}
+
+void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	op_setxattr(req, ino, name, NULL, 0, 0);
+}

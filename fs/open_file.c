@@ -1,0 +1,63 @@
+/* open_file.c - what one open(2) has, whatever the kind of its file. */
+#include "fs/open_file.h"
+
+#include "fs/fs.h"
+
+#include <errno.h>
+
+struct open_file *open_file_new(struct inode *inode, int flags, int *err)
+{
+	struct volume *vol = inode->vol;
+	struct open_file *file;
+
+	*err = vol->ops->open(inode, flags);
+	if (*err)
+		return NULL;
+	file = kmem_cache_zalloc(&vol->fs->open_files, GFP_KERNEL);
+	if (!file) {
+		vol->ops->release(inode);
+		*err = -ENOMEM;
+		return NULL;
+	}
+	mutex_init(&file->lock);
+	file->inode = inode;
+	mutex_lock(&vol->opens_lock);
+	list_add(&vol->open_files, &file->link);
+	mutex_unlock(&vol->opens_lock);
+	file->wb_err_since = errseq_sample(&inode->mapping.wb_err);
+	return file;
+}
+
+void open_file_release(struct open_file *file)
+{
+	struct inode *inode = file->inode;
+	struct volume *vol = inode->vol;
+
+	mutex_lock(&vol->opens_lock);
+	list_del(&file->link);
+	mutex_unlock(&vol->opens_lock);
+	kmem_cache_free(&vol->fs->open_files, file);
+	vol->ops->release(inode);
+	inode_put(inode);
+}
+
+/* An error since the last report to this open file, or 0. */
+static int check_error(struct open_file *file)
+{
+	int err;
+
+	mutex_lock(&file->lock);
+	err = errseq_check_and_advance(&file->inode->mapping.wb_err,
+				       &file->wb_err_since);
+	mutex_unlock(&file->lock);
+	return err;
+}
+
+int open_file_sync(struct open_file *file, bool data_only)
+{
+	struct inode *inode = file->inode;
+	int err = inode->vol->ops->fsync(inode, data_only);
+	int seen = check_error(file);
+
+	return seen ? seen : err;
+}
