@@ -1,7 +1,8 @@
 /*
  * control.c - a small fixed tree.
  *
- *	.plimsoll/  meminfo vmstat zoneinfo buddyinfo slabinfo volume sync
+ *	.plimsoll/  meminfo vmstat swaps zoneinfo buddyinfo slabinfo volume
+ *	            sync
  *	            sys/vm/<setting>  drop_caches
  *	            fault/<name>/{probability,interval,times,space,seed,…}
  */
@@ -171,6 +172,7 @@ static void build(struct control *c)
 	add_print(c, top, "meminfo", procfile_meminfo);
 	add_print(c, top, "vmstat", procfile_vmstat);
 	add_print(c, top, "zoneinfo", procfile_zoneinfo);
+	add_print(c, top, "swaps", procfile_swaps);
 	add_print(c, top, "buddyinfo", procfile_buddyinfo);
 	add_print(c, top, "slabinfo", procfile_slabinfo);
 	add_print(c, top, "volume", procfile_volume);

@@ -1,6 +1,8 @@
 /* fs.c - what the process has once, whatever it mounts. */
 #include "fs/fs.h"
 
+#include "swap/swap.h"
+
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -32,7 +34,7 @@ static size_t lockable_bytes(void)
 					       : (size_t)limit.rlim_cur / 2;
 }
 
-int fs_init(struct fs *fs, size_t mem, size_t buffer_bytes)
+int fs_init(struct fs *fs, size_t mem, size_t buffer_bytes, bool swap)
 {
 	struct mm_config config = {
 		.size = mem,
@@ -53,8 +55,13 @@ int fs_init(struct fs *fs, size_t mem, size_t buffer_bytes)
 	fs->overhead = PROGRAM_BYTES + buffer_bytes + fs->request_max +
 		       NR_REQUESTS * sizeof(struct request) +
 		       os_nr_cpus() * (512ul << 10);
+	if (swap)
+		fs->overhead += swap_overhead();
 	fs->mm = mm_create(&config, &err);
 	if (!fs->mm)
+		return err;
+	err = swap ? swap_start(fs->mm) : 0;
+	if (err)
 		return err;
 	err = kmem_cache_init(fs->mm, &fs->open_files, "open_file",
 			      sizeof(struct open_file), false);
@@ -68,6 +75,8 @@ void fs_destroy(struct fs *fs)
 {
 	request_engine_stop(&fs->requests);
 	kmem_cache_destroy(&fs->open_files);
+	if (fs->mm->swap)
+		swap_stop(fs->mm);
 	mm_destroy(fs->mm);
 	munmap(fs->emergency, fs->request_max + PAGE_SIZE);
 }

@@ -28,9 +28,10 @@ struct fs {
 
 /*
  * Build the memory and the workers. buffer_bytes: what the transport's buffers
- * take, for the reckoning of fs->overhead. 0 or -errno.
+ * take, for the reckoning of fs->overhead. swap: there will be anon volumes. 0
+ * or -errno.
  */
-int fs_init(struct fs *fs, size_t mem, size_t buffer_bytes);
+int fs_init(struct fs *fs, size_t mem, size_t buffer_bytes, bool swap);
 /* Every volume is closed. */
 void fs_destroy(struct fs *fs);
 

@@ -5,6 +5,7 @@
  * background the parent waits until the mounts answer, so that the shell's next
  * command can use them, and errors are its exit status.
  */
+#include "fs/anon_volume.h"
 #include "fs/control.h"
 #include "fs/file_volume.h"
 #include "fs/fuse_session.h"
@@ -12,6 +13,8 @@
 #include "fs/options.h"
 #include "fs/source.h"
 #include "fs/text.h"
+#include "swap/format.h"
+#include "swap/swap.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,6 +52,7 @@ struct process {
 	struct options options;
 	struct fs fs;
 	struct fuse_buffer_pool buffers;
+	struct swap_file swaps[SWAP_AREAS_MAX];
 	struct mount *mounts;
 	unsigned int nr;
 	_Atomic bool lost; /* something was not written back */
@@ -71,6 +75,66 @@ static bool open_sources(struct process *p)
 	for (p->nr = 0; p->nr < o->nr_pairs; p->nr++)
 		if (!source_open(&p->mounts[p->nr].source, o->read_only))
 			return false;
+	return true;
+}
+
+static bool any_anon(const struct process *p)
+{
+	bool any = false;
+
+	for (unsigned int n = 0; n < p->options.nr_pairs; n++)
+		any |= p->mounts[n].source.anon;
+	return any;
+}
+
+/* None of them lies where it would have to be swapped in to be swapped to. */
+static bool check_swaps(const struct process *p)
+{
+	const struct options *o = &p->options;
+
+	for (unsigned int i = 0; i < o->nr_swaps; i++)
+		for (unsigned int n = 0; n < o->nr_pairs; n++)
+			if (!source_allows_file(&p->mounts[n].source,
+						o->swaps[i].path))
+				return false;
+	return true;
+}
+
+static bool open_swaps(struct process *p)
+{
+	const struct options *o = &p->options;
+	struct swap_problem why;
+
+	for (unsigned int i = 0; i < o->nr_swaps; i++) {
+		if (swap_file_open(&p->swaps[i], o->swaps[i].path,
+				   o->swaps[i].size, &why) < 0) {
+			log_line("swap %s", why.text);
+			return false;
+		}
+		if (p->swaps[i].was_open)
+			log_line("swap %s: others could read it; its mode is "
+				 "0600 now",
+				 o->swaps[i].path);
+	}
+	return true;
+}
+
+/* False after a line. */
+static bool add_swaps(struct process *p)
+{
+	const struct options *o = &p->options;
+	char name[PATH_MAX];
+
+	for (unsigned int i = 0; i < o->nr_swaps; i++) {
+		if (!realpath(o->swaps[i].path, name))
+			snprintf(name, sizeof(name), "%s", o->swaps[i].path);
+		if (swap_add_file(p->fs.mm->swap, &p->swaps[i], name) < 0) {
+			log_line("swap %s: mem=%zu is too small for the map of "
+				 "so large an area",
+				 name, o->mem);
+			return false;
+		}
+	}
 	return true;
 }
 
@@ -103,13 +167,36 @@ static void say_mounted(struct volume *vol)
 		 vol->mountpoint, more.len > 0 ? ", " : "", buf);
 }
 
+/* What anon volumes have besides memory. */
+static void say_swap(const struct process *p)
+{
+	uint64_t total, used;
+
+	if (!any_anon(p)) {
+		if (p->options.nr_swaps > 0)
+			log_line("swap is for anon volumes, and there is none");
+		return;
+	}
+	swap_usage(p->fs.mm->swap, &total, &used);
+	if (total == 0)
+		log_line("no swap: anon volumes have only the memory; add "
+			 "-o swap=PATH:SIZE for more");
+	else
+		log_line("swap %llu MiB in %u file%s",
+			 (unsigned long long)(total >> 20), p->options.nr_swaps,
+			 p->options.nr_swaps > 1 ? "s" : "");
+}
+
 /* Of the kind that the SOURCE asks for. */
 static struct volume *open_volume(struct process *p, const struct source *s,
 				  int *err)
 {
 	int access = p->options.read_only ? O_RDONLY : O_RDWR;
-	int fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
+	int fd;
 
+	if (s->anon)
+		return anon_volume_open(&p->fs, &p->options.anon, err);
+	fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0) {
 		*err = -errno;
 		return NULL;
@@ -147,7 +234,8 @@ static int start_mount(struct process *p, struct mount *m)
 static bool start_all(struct process *p)
 {
 	struct fs *fs = &p->fs;
-	int err = fs_init(fs, p->options.mem, BUFFER_BYTES);
+	bool swap = any_anon(p) || p->options.nr_swaps > 0;
+	int err = fs_init(fs, p->options.mem, BUFFER_BYTES, swap);
 
 	if (!err)
 		err = fuse_buffer_init(&p->buffers, session_buffer_size(fs),
@@ -157,6 +245,10 @@ static bool start_all(struct process *p)
 			 strerror(-err));
 		return false;
 	}
+	if (p->options.swappiness >= 0)
+		vm_set(fs->mm, VM_SWAPPINESS, p->options.swappiness);
+	if (!add_swaps(p))
+		return false;
 	for (unsigned int i = 0; i < p->nr; i++) {
 		struct mount *m = &p->mounts[i];
 
@@ -174,6 +266,7 @@ static bool start_all(struct process *p)
 		 p->options.mem >> 20, fs->overhead >> 20);
 	for (unsigned int i = 0; i < p->nr; i++)
 		say_mounted(p->mounts[i].volume);
+	say_swap(p);
 	return true;
 }
 
@@ -375,7 +468,8 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	p.mounts = calloc(p.options.nr_pairs, sizeof(*p.mounts));
-	if (!p.mounts || !open_sources(&p))
+	if (!p.mounts || !open_sources(&p) || !check_swaps(&p) ||
+	    !open_swaps(&p))
 		return EXIT_FAILURE;
 	return p.options.foreground ? run(&p, -1) : run_behind(&p);
 }

@@ -20,11 +20,18 @@ void options_usage(void)
 	     "[SOURCE MOUNTPOINT ...]\n"
 	     "\n"
 	     "Mount each directory SOURCE at MOUNTPOINT through a page cache\n"
-	     "with a hard memory budget. All pairs share the budget.\n"
+	     "with a hard memory budget; or, if SOURCE is the word anon, a\n"
+	     "volume that lives in that budget, compressed and swapped out\n"
+	     "where it is cold. All pairs share the budget.\n"
 	     "\n"
 	     "  -f              stay in the foreground\n"
 	     "  -o mem=SIZE     the budget (K, M, G; at least 8M; default: a\n"
 	     "                  quarter of the memory this process may use)\n"
+	     "  -o swap=PATH[:SIZE]  a swap file for anon volumes; made if it\n"
+	     "                  is missing and has a SIZE; may be repeated\n"
+	     "  -o size=SIZE, nr_inodes=N, mode=MODE, uid=UID, gid=GID\n"
+	     "                  of anon volumes (default: no limits, 1777)\n"
+	     "  -o swappiness=N  0 to 200: anon pages against file pages\n"
 	     "  -o control=on|off  show the directory .plimsoll (default on)\n"
 	     "  -o cache=auto|user  where cached pages live (here: user)\n"
 	     "  -o transport=auto|dev  how requests arrive (here: dev)\n"
@@ -145,6 +152,99 @@ static bool set_mem(struct options *o, const char *value)
 	return true;
 }
 
+/* A colon and a size at the end; else all of it is the path. */
+static bool set_swap(struct options *o, const char *value)
+{
+	const char *colon = strrchr(value, ':');
+	struct swap_option *s = &o->swaps[o->nr_swaps];
+	size_t len = strlen(value);
+
+	if (o->nr_swaps == SWAP_AREAS_MAX)
+		return refuse("swap", value, "one too many");
+	if (colon && options_size(colon + 1, &s->size))
+		len = (size_t)(colon - value);
+	else if (colon && !strchr(colon, '/'))
+		return refuse("swap", value,
+			      "what is behind the colon is not a size (such as "
+			      "1G)");
+	if (colon && s->size == 0 && value[len] == ':')
+		return refuse("swap", value, "a size of 0 is no swap");
+	if (len == 0 || len >= sizeof(s->path))
+		return refuse("swap", value, "has no path, or too long a one");
+	memcpy(s->path, value, len);
+	s->path[len] = '\0';
+	o->nr_swaps++;
+	return true;
+}
+
+static bool set_size(struct options *o, const char *value)
+{
+	if (!options_size(value, &o->anon.size))
+		return refuse("size", value,
+			      "is not a size (such as 64M or 2G)");
+	return true;
+}
+
+static bool set_nr_inodes(struct options *o, const char *value)
+{
+	if (!options_size(value, &o->anon.nr_inodes))
+		return refuse("nr_inodes", value,
+			      "is not a number (such as 1000 or 10k)");
+	return true;
+}
+
+/* A number to the base, at most "most". */
+static bool parse_number(const char *value, int base, unsigned long most,
+			 unsigned long *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoul(value, &end, base);
+	return !errno && *value >= '0' && *value <= '9' && !*end &&
+	       *number <= most;
+}
+
+static bool set_mode(struct options *o, const char *value)
+{
+	unsigned long mode;
+
+	if (!parse_number(value, 8, 07777, &mode))
+		return refuse("mode", value, "is not a mode (such as 1777)");
+	o->anon.mode = (mode_t)mode;
+	return true;
+}
+
+static bool set_uid(struct options *o, const char *value)
+{
+	unsigned long uid;
+
+	if (!parse_number(value, 10, UINT32_MAX - 1, &uid))
+		return refuse("uid", value, "is not the number of a user");
+	o->anon.uid = (uid_t)uid;
+	return true;
+}
+
+static bool set_gid(struct options *o, const char *value)
+{
+	unsigned long gid;
+
+	if (!parse_number(value, 10, UINT32_MAX - 1, &gid))
+		return refuse("gid", value, "is not the number of a group");
+	o->anon.gid = (gid_t)gid;
+	return true;
+}
+
+static bool set_swappiness(struct options *o, const char *value)
+{
+	unsigned long n;
+
+	if (!parse_number(value, 10, 200, &n))
+		return refuse("swappiness", value, "is not from 0 to 200");
+	o->swappiness = (int)n;
+	return true;
+}
+
 static bool set_control(struct options *o, const char *value)
 {
 	if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
@@ -174,6 +274,13 @@ static const struct {
 	bool (*set)(struct options *o, const char *value);
 } valued[] = {
 	{ "mem", set_mem },
+	{ "swap", set_swap },
+	{ "size", set_size },
+	{ "nr_inodes", set_nr_inodes },
+	{ "mode", set_mode },
+	{ "uid", set_uid },
+	{ "gid", set_gid },
+	{ "swappiness", set_swappiness },
 	{ "control", set_control },
 	{ "cache", set_cache },
 	{ "transport", set_transport },
@@ -295,7 +402,11 @@ bool options_parse(struct options *o, int argc, char **argv)
 	const char *operands[2 * VOLUMES_MAX];
 	unsigned int nr = 0;
 
-	*o = (struct options){ .control = true };
+	*o = (struct options){ .control = true,
+			       .swappiness = -1,
+			       .anon = { .mode = ANON_ROOT_MODE,
+					 .uid = getuid(),
+					 .gid = getgid() } };
 	for (int i = 1; i < argc; i++) {
 		char *arg = argv[i];
 
@@ -325,9 +436,6 @@ bool options_parse(struct options *o, int argc, char **argv)
 			      "plimsoll [-f] [-o OPTIONS] SOURCE MOUNTPOINT "
 			      "[SOURCE MOUNTPOINT ...]");
 	for (unsigned int i = 0; i < nr; i += 2) {
-		if (strcmp(operands[i], "anon") == 0)
-			return refuse("source", "anon",
-				      "anonymous volumes are not there yet");
 		o->sources[o->nr_pairs] = operands[i];
 		o->mountpoints[o->nr_pairs++] = operands[i + 1];
 	}

@@ -4,14 +4,23 @@
 #ifndef FS_OPTIONS_H
 #define FS_OPTIONS_H
 
+#include "fs/anon_volume.h"
 #include "fs/fs.h"
+#include "swap/swap_entry.h"
 
 struct options {
 	bool foreground;
 	bool help, version;
 	bool control; /* show .plimsoll */
 	bool read_only, sync;
-	size_t mem;	 /* bytes */
+	size_t mem;	/* bytes */
+	int swappiness; /* -1: the default */
+	struct anon_limits anon;
+	unsigned int nr_swaps;
+	struct swap_option {
+		char path[PATH_MAX];
+		uint64_t size; /* bytes; 0: it must be there */
+	} swaps[SWAP_AREAS_MAX];
 	char fuse[1024]; /* for libfuse: allow_other, nosuid, … */
 	unsigned int nr_pairs;
 	const char *sources[VOLUMES_MAX];

@@ -3,6 +3,7 @@
 
 #include "fs/fs.h"
 #include "mm/page_alloc.h"
+#include "swap/swap.h"
 
 #include <unistd.h>
 
@@ -28,6 +29,10 @@ void procfile_meminfo(struct volume *vol, struct text *t)
 	unsigned long unreclaimable = vmstat_read(mm, NR_SLAB_UNRECLAIMABLE);
 	unsigned long dirty = vmstat_read(mm, NR_FILE_DIRTY);
 	unsigned long low = 0, available;
+	uint64_t swap_total = 0, swap_used = 0;
+
+	if (mm->swap)
+		swap_usage(mm->swap, &swap_total, &swap_used);
 
 	for (int z = 0; z < NR_ZONES; z++)
 		low += atomic_load(&mm->zones[z].wmark[WMARK_LOW]);
@@ -39,7 +44,7 @@ void procfile_meminfo(struct volume *vol, struct text *t)
 	mem_line(t, "MemAvailable:", available);
 	mem_line(t, "Buffers:", 0);
 	mem_line(t, "Cached:", vmstat_read(mm, NR_FILE_PAGES));
-	mem_line(t, "SwapCached:", 0);
+	mem_line(t, "SwapCached:", vmstat_read(mm, NR_SWAPCACHE));
 	mem_line(t, "Active:",
 		 vmstat_read(mm, NR_ACTIVE_FILE) +
 			 vmstat_read(mm, NR_ACTIVE_ANON));
@@ -51,8 +56,11 @@ void procfile_meminfo(struct volume *vol, struct text *t)
 	mem_line(t, "Active(file):", vmstat_read(mm, NR_ACTIVE_FILE));
 	mem_line(t, "Inactive(file):", vmstat_read(mm, NR_INACTIVE_FILE));
 	mem_line(t, "Unevictable:", vmstat_read(mm, NR_UNEVICTABLE));
-	mem_line(t, "SwapTotal:", 0);
-	mem_line(t, "SwapFree:", 0);
+	mem_line(t, "SwapTotal:", swap_total >> PAGE_SHIFT);
+	mem_line(t, "SwapFree:", (swap_total - swap_used) >> PAGE_SHIFT);
+	/* As zswap says it: what is compressed, and what it was before. */
+	mem_line(t, "Zswap:", vmstat_read(mm, NR_SWAP_STORED) >> PAGE_SHIFT);
+	mem_line(t, "Zswapped:", vmstat_read(mm, NR_SWAPPED));
 	mem_line(t, "Dirty:", dirty);
 	mem_line(t, "Writeback:", vmstat_read(mm, NR_WRITEBACK));
 	mem_line(t, "AnonPages:", anon);
@@ -70,6 +78,23 @@ void procfile_vmstat(struct volume *vol, struct text *t)
 	for (int i = 0; i < NR_VMSTAT_ITEMS; i++)
 		text_printf(t, "%s %lu\n", vmstat_name((enum vmstat_item)i),
 			    vmstat_read(mm, (enum vmstat_item)i));
+}
+
+void procfile_swaps(struct volume *vol, struct text *t)
+{
+	struct swap *s = vol->mm->swap;
+	unsigned int nr = s ? swap_nr_areas(s) : 0;
+
+	text_printf(t, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\t"
+		       "Priority\n");
+	for (unsigned int i = 0; i < nr; i++) {
+		uint64_t total, used;
+
+		swap_area_usage(s, i, &total, &used);
+		text_printf(t, "%-40sfile\t\t%lu\t\t%lu\t\t%d\n",
+			    swap_area_name(s, i), (unsigned long)(total >> 10),
+			    (unsigned long)(used >> 10), -2 - (int)i);
+	}
 }
 
 static void zone_pagesets(struct zone *z, struct text *t)

@@ -12,6 +12,7 @@ struct volume;
 
 void procfile_meminfo(struct volume *vol, struct text *t);
 void procfile_vmstat(struct volume *vol, struct text *t);
+void procfile_swaps(struct volume *vol, struct text *t);
 void procfile_zoneinfo(struct volume *vol, struct text *t);
 void procfile_buddyinfo(struct volume *vol, struct text *t);
 void procfile_slabinfo(struct volume *vol, struct text *t);

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,7 +168,8 @@ static bool overlaps_served(const char *what, const char *path,
 	bool found = false;
 
 	while (next_mount(f, &m))
-		if (!found && is_plimsoll(&m) && strcmp(m.source, path) != 0 &&
+		if (!found && is_plimsoll(&m) && m.source[0] == '/' &&
+		    strcmp(m.source, path) != 0 &&
 		    (is_within(path, m.source) || is_within(m.source, path)))
 			found = !refuse("%s %s: %s %s, which a running "
 					"plimsoll serves",
@@ -286,9 +288,23 @@ static bool check_access(struct source *s, bool read_only)
 	return true;
 }
 
+static bool resolve_anon(struct source *s, const char *mountpoint)
+{
+	snprintf(s->path, sizeof(s->path), "anon");
+	if (!resolve("mount point", mountpoint, s->mountpoint))
+		return false;
+	if (on_plimsoll(s->mountpoint))
+		return refuse("mount point %s: is inside a plimsoll mount",
+			      mountpoint);
+	return !overlaps_served("mount point", s->mountpoint,
+				"is inside, or around,");
+}
+
 bool source_resolve(struct source *s, const char *path, const char *mountpoint)
 {
-	*s = (struct source){ .fd = -1 };
+	*s = (struct source){ .fd = -1, .anon = strcmp(path, "anon") == 0 };
+	if (s->anon)
+		return resolve_anon(s, mountpoint);
 	if (!resolve("source", path, s->path) ||
 	    !resolve("mount point", mountpoint, s->mountpoint))
 		return false;
@@ -317,6 +333,8 @@ bool source_resolve(struct source *s, const char *path, const char *mountpoint)
 
 bool source_open(struct source *s, bool read_only)
 {
+	if (s->anon)
+		return true;
 	s->fd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->fd < 0)
 		return refuse("source %s: %s", s->path, strerror(errno));
@@ -327,21 +345,52 @@ bool source_open(struct source *s, bool read_only)
 	return false;
 }
 
+/* Is path within the directory that s serves? */
+static bool is_served(const char *path, const struct source *s)
+{
+	return !s->anon && is_within(path, s->path);
+}
+
 bool source_conflicts(const struct source *a, const struct source *b)
 {
-	if (is_within(a->path, b->path) || is_within(b->path, a->path))
-		return !refuse("sources %s and %s overlap", a->path, b->path);
 	if (strcmp(a->mountpoint, b->mountpoint) == 0)
 		return !refuse("mount point %s is given twice", a->mountpoint);
-	if (is_within(a->mountpoint, b->path) ||
-	    is_within(b->mountpoint, a->path))
+	if (!a->anon && !b->anon &&
+	    (is_within(a->path, b->path) || is_within(b->path, a->path)))
+		return !refuse("sources %s and %s overlap", a->path, b->path);
+	if (is_served(a->mountpoint, b) || is_served(b->mountpoint, a))
 		return !refuse("mount point %s or %s is inside a source",
 			       a->mountpoint, b->mountpoint);
-	if (is_within(a->path, b->mountpoint) ||
-	    is_within(b->path, a->mountpoint))
+	if ((!a->anon && is_within(a->path, b->mountpoint)) ||
+	    (!b->anon && is_within(b->path, a->mountpoint)))
 		return !refuse("source %s or %s is inside a mount point",
 			       a->path, b->path);
 	return false;
+}
+
+bool source_allows_file(const struct source *s, const char *path)
+{
+	char copy[PATH_MAX], dir[PATH_MAX];
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	/* Of a file that is a link, the directory it is in. */
+	if (realpath(path, dir))
+		snprintf(copy, sizeof(copy), "%s", dir);
+	if (!realpath(dirname(copy), dir))
+		return refuse("swap %s: %s", path, strerror(errno));
+	if (is_served(dir, s))
+		return refuse("swap %s: is inside the source %s; put it "
+			      "elsewhere",
+			      path, s->path);
+	if (is_within(dir, s->mountpoint))
+		return refuse("swap %s: is below the mount point %s, which "
+			      "would need it to serve it",
+			      path, s->mountpoint);
+	if (on_plimsoll(dir))
+		return refuse("swap %s: is inside a plimsoll mount; put it on "
+			      "a disk",
+			      path);
+	return true;
 }
 
 void source_serving(const struct source *s)
@@ -360,6 +409,8 @@ void source_close(struct source *s, bool lost)
 		write_state(s, "lost", 0);
 	else if (s->state[0])
 		unlink(s->state);
+	if (s->fd < 0)
+		return;
 	/* The volume has a copy of the descriptor. */
 	flock(s->fd, LOCK_UN);
 	close(s->fd);

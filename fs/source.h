@@ -18,7 +18,8 @@ struct volume;
 struct source {
 	char path[PATH_MAX];	   /* of the SOURCE, resolved */
 	char mountpoint[PATH_MAX]; /* resolved */
-	int fd;			   /* of the SOURCE, locked */
+	bool anon;		   /* the word: there is nothing to lock */
+	int fd;			   /* of the SOURCE, locked; -1: anon */
 	bool read_only;		   /* the file system is */
 	char state[PATH_MAX];	   /* the run file; "": none */
 };
@@ -36,6 +37,11 @@ bool source_resolve(struct source *s, const char *path, const char *mountpoint);
 bool source_open(struct source *s, bool read_only);
 /* Does a overlap b, or would one see the other's mount? Prints a line. */
 bool source_conflicts(const struct source *a, const struct source *b);
+/*
+ * A file of ours, existing or to be made: is it out of the way of this source
+ * and its mount point, and of every other plimsoll's? Prints a line if not.
+ */
+bool source_allows_file(const struct source *s, const char *path);
 /* Unlock; the run file goes, unless it has bad news. */
 void source_close(struct source *s, bool lost);
 

@@ -51,6 +51,21 @@ static void area_usage(struct swap *s, const struct swap_area *a,
 	*used = (uint64_t)(usable - a->map.nr_free) << SWAP_CLUSTER_SHIFT;
 }
 
+unsigned int swap_nr_areas(struct swap *s)
+{
+	unsigned int nr;
+
+	mutex_lock(&s->lock);
+	nr = s->nr_areas;
+	mutex_unlock(&s->lock);
+	return nr;
+}
+
+const char *swap_area_name(struct swap *s, unsigned int area)
+{
+	return s->areas[area].name; /* areas stay */
+}
+
 void swap_area_usage(struct swap *s, unsigned int area, uint64_t *total,
 		     uint64_t *used)
 {

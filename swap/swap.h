@@ -181,7 +181,9 @@ void swap_update_room(struct swap *s) must_hold(s->lock);
 
 /* Bytes of all areas, and of those in use: clusters not free. */
 void swap_usage(struct swap *s, uint64_t *total, uint64_t *used);
-/* The same for one area. */
+unsigned int swap_nr_areas(struct swap *s);
+/* The same for one area; and what it is called. */
+const char *swap_area_name(struct swap *s, unsigned int area);
 void swap_area_usage(struct swap *s, unsigned int area, uint64_t *total,
 		     uint64_t *used);
 
