@@ -49,6 +49,11 @@ void anon_file_release(struct inode *inode)
 	(void)inode;
 }
 
+bool anon_file_is_reserved(struct inode *inode, pgoff_t index)
+{
+	return anon_is_reserved(&inode->mapping, index);
+}
+
 int anon_file_fsync(struct inode *inode, bool data_only)
 {
 	(void)inode;
@@ -94,8 +99,6 @@ static struct page *grab_stored(struct inode *inode, pgoff_t index, gfp_t gfp,
 	if (anon_seek_data(&inode->mapping, index) != index)
 		return NULL;
 	page = page_cache_grab(&inode->mapping, index, gfp, err);
-	if (page)
-		*err = 0; /* it says more than that */
 	return page;
 }
 

@@ -11,6 +11,7 @@ int anon_file_truncate(struct inode *inode, uint64_t size);
 int anon_file_fallocate(struct inode *inode, int mode, uint64_t offset,
 			uint64_t len);
 int64_t anon_file_seek(struct inode *inode, uint64_t offset, int whence);
+bool anon_file_is_reserved(struct inode *inode, pgoff_t index);
 int anon_file_fsync(struct inode *inode, bool data_only);
 
 int anon_file_read_page(struct inode *inode, pgoff_t index, void *to);

@@ -25,6 +25,7 @@ static bool count_up(struct anon_volume *av)
 	if (atomic_fetch_add(&av->nr_inodes, 1) < av->max_inodes)
 		return true;
 	atomic_fetch_sub(&av->nr_inodes, 1);
+	vmstat_inc(av->vol.mm, ENOSPC_INODES);
 	return false;
 }
 
@@ -51,8 +52,10 @@ static struct anon_inode *alloc(struct anon_volume *av)
 	struct anon_inode *ai;
 
 	do
-		ai = kmem_cache_zalloc(&av->inode_cache,
-				       GFP_KERNEL | GFP_GROWTH);
+		ai = anon_may_grow(av->vol.mm)
+			     ? kmem_cache_zalloc(&av->inode_cache,
+						 GFP_KERNEL | GFP_GROWTH)
+			     : NULL;
 	while (!ai && anon_wait_for_room(av->vol.mm, &patience));
 	return ai;
 }
@@ -94,9 +97,6 @@ struct anon_inode *anon_inode_new(struct anon_volume *av,
 		goto out_count;
 	inode_init(&ai->inode, &av->vol, new->mode &S_IFMT,
 		   target ? strlen(target) : 0, &anon_aops, &av->group);
-	/* It has made the mapping of a file; ours has no home. */
-	address_space_destroy(&ai->inode.mapping);
-	anon_mapping_init(&ai->inode.mapping, mm, &av->group);
 	ai->ino = atomic_fetch_add(&av->last_ino, 1) + 1;
 	atomic_store(&ai->mode, new->mode);
 	ai->uid = new->uid;

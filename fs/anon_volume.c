@@ -50,7 +50,9 @@ void *anon_kmalloc(struct mm *mm, size_t size)
 	void *p;
 
 	do
-		p = kmalloc(mm, size, GFP_KERNEL | GFP_GROWTH);
+		p = anon_may_grow(mm)
+			    ? kmalloc(mm, size, GFP_KERNEL | GFP_GROWTH)
+			    : NULL;
 	while (!p && anon_wait_for_room(mm, &patience));
 	return p;
 }
@@ -280,6 +282,7 @@ const struct volume_ops anon_volume_ops = {
 	.fsync = anon_file_fsync,
 	.read_page = anon_file_read_page,
 	.fill_page = anon_file_fill_page,
+	.is_reserved = anon_file_is_reserved,
 	.prepare_page = anon_file_prepare_page,
 	.page_written = anon_file_page_written,
 	.balance = anon_balance,

@@ -108,7 +108,8 @@ static mode_t extra_mode(mode_t mode)
 static int make_regular(int dir_fd, const struct dir_make *make, mode_t mode)
 {
 	int flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NONBLOCK;
-	int fd = openat(dir_fd, make->name, flags, mode | extra_mode(mode));
+	int fd = openat(dir_fd, make->name, flags,
+			mode | (make->to_open ? extra_mode(mode) : 0));
 
 	/*
 	 * Somebody else has made it, after the kernel was told that it is not

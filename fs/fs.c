@@ -43,7 +43,7 @@ int fs_init(struct fs *fs, size_t mem, size_t buffer_bytes, bool swap)
 	};
 	int err;
 
-	*fs = (struct fs){ .nr_volumes = 0 };
+	*fs = (struct fs){ .mm = NULL };
 	fs->request_max =
 		mem < SMALL_MEM ? REQUEST_MAX_SMALL : REQUEST_MAX_LARGE;
 	mutex_init(&fs->emergency_lock);

@@ -16,8 +16,6 @@ struct fs {
 	struct kmem_cache open_files; /* struct open_file */
 	size_t request_max;	      /* bytes of one read or write */
 	size_t overhead;	      /* bytes outside the arena, at most */
-	unsigned int nr_volumes;
-	struct volume *volumes[VOLUMES_MAX];
 	/*
 	 * One reader at a time for whom there is no frame reads through this:
 	 * request_max bytes and a page, outside the arena.

@@ -129,6 +129,7 @@ void inode_forget(struct inode *inode, uint64_t n)
 	if (gone &&
 	    (inode->slow_destroy || !address_space_is_empty(&inode->mapping))) {
 		list_add(&t->graves, &inode->link);
+		vmstat_inc(vol->mm, NR_INODES_DYING); /* writers wait for it */
 		gone = false;
 		later = true;
 	}
@@ -151,6 +152,7 @@ void inode_bury(struct volume *vol)
 		list_del(&inode->link);
 		mutex_unlock(&t->lock);
 		finish(inode);
+		vmstat_dec(vol->mm, NR_INODES_DYING);
 		mutex_lock(&t->lock);
 	}
 	mutex_unlock(&t->lock);

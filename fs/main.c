@@ -219,7 +219,6 @@ static int start_mount(struct process *p, struct mount *m)
 	snprintf(vol->source, sizeof(vol->source), "%s", m->source.path);
 	snprintf(vol->mountpoint, sizeof(vol->mountpoint), "%s",
 		 m->source.mountpoint);
-	p->fs.volumes[p->fs.nr_volumes++] = vol;
 	if (p->options.control) {
 		vol->control = control_create(vol);
 		if (!vol->control)

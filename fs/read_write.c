@@ -282,10 +282,11 @@ static int write_page(struct request *rq, gfp_t gfp)
 	struct page *page;
 	int err;
 
+	if (ops->is_reserved && ops->is_reserved(inode, at >> PAGE_SHIFT))
+		gfp &= ~GFP_GROWTH;
 	page = page_cache_grab(&inode->mapping, at >> PAGE_SHIFT, gfp, &err);
 	if (!page)
 		return err;
-	err = 0;
 	if (!page_test(page, PG_uptodate) && len < PAGE_SIZE)
 		err = ops->fill_page(inode, page, gfp); /* (1) */
 	if (!err)

@@ -89,6 +89,11 @@ struct volume_ops {
 	 */
 	int (*fill_page)(struct inode *inode, struct page *page, gfp_t gfp);
 	/*
+	 * Is there room for the page whatever else has taken: writing it is no
+	 * growth? NULL: never.
+	 */
+	bool (*is_reserved)(struct inode *inode, pgoff_t index);
+	/*
 	 * A locked page is about to be written: reserve what that needs. -EAGAIN
 	 * as above; -ENOMEM: no room now, the writer is judged (mm/oom.h).
 	 */

@@ -26,7 +26,9 @@ void address_space_init(struct address_space *m, struct mm *mm,
 {
 	struct mapping_bucket *b;
 
-	*m = (struct address_space){ .mm = mm, .ops = ops, .group = group };
+	*m = (struct address_space){
+		.mm = mm, .ops = ops, .group = group, .anon = ops->anon
+	};
 	m->id = atomic_fetch_add(&mm->mappings->last_id, 1) + 1;
 	mutex_init(&m->lock);
 	xa_init(&m->pages, &mm->xa_nodes);

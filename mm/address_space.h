@@ -58,6 +58,7 @@ enum pageout_result {
  * page_dropped().
  */
 struct address_space_ops {
+	bool anon; /* for address_space.anon */
 	/*
 	 * Read the run, then page_run_read_done(). Must not block; may be
 	 * called on a thread that receives requests.

@@ -27,7 +27,7 @@ static bool is_on_its_way(struct mm *mm)
 enum oom_verdict oom_judge(struct mm *mm, struct oom_patience *p)
 {
 	unsigned long progress =
-		vmstat_read(mm, PGFREE) + vmstat_read(mm, NR_WRITTEN);
+		vmstat_read(mm, PGFREE) + vmstat_read(mm, PGPGOUT);
 	bool moved = progress != p->progress && p->tries < TRIES_MAX;
 
 	p->progress = progress;

@@ -150,8 +150,12 @@ struct page *page_cache_grab(struct address_space *m, pgoff_t index, gfp_t gfp,
 
 	for (;;) {
 		*err = grab_old(m, index, gfp, &page);
-		if (*err != 0)
-			return *err > 0 ? page : NULL;
+		if (*err > 0) {
+			*err = 0;
+			return page;
+		}
+		if (*err < 0)
+			return NULL;
 		page = page_alloc(m->mm, gfp | GFP_MOVABLE, 0);
 		*err = -ENOMEM;
 		if (!page)

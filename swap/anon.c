@@ -29,8 +29,9 @@
  * or the page's that has taken the value's place (page->private, PG_swapcache).
  * Truncation takes any state to HOLE.
  *
- *   (1) Flags and private of a page in the tree change with the page locked;
- *       which page or value the tree has, with the mapping locked too.
+ *   (1) Flags of a page in the tree change with the page locked; PG_swapcache,
+ *       private, and which page or value the tree has, with the mapping locked
+ *       too.
  *   (2) PG_dirty and PG_swapcache exclude each other: contents that were
  *       changed are in one place only.
  *   (3) PG_reserved_space of a page, or a value, is one page of the group's
@@ -58,7 +59,6 @@ void anon_mapping_init(struct address_space *m, struct mm *mm,
 		       struct anon_group *group)
 {
 	address_space_init(m, mm, &anon_aops, group);
-	m->anon = true;
 }
 
 enum anon_state anon_page_state(const struct page *page)
@@ -105,7 +105,6 @@ static void anon_value_taken(struct address_space *m, struct page *page,
 	page->private = value;
 	page_set(page, PG_swapcache | PG_reserved_space);
 	vmstat_inc(m->mm, NR_SWAPCACHE);
-	anon_reserve_resident(m, page->index, value, true);
 }
 
 static uint64_t anon_value_left(struct address_space *m, struct page *page)
@@ -121,18 +120,36 @@ static uint64_t anon_value_left(struct address_space *m, struct page *page)
 	page_clear(page, PG_reserved_space);
 	page->private = 0;
 	vmstat_dec(m->mm, NR_SWAPCACHE);
-	anon_reserve_resident(m, page->index, value, false);
 	return value;
+}
+
+/* The contents of the page are at entry, too. */
+void anon_set_copy(struct address_space *m, struct page *page,
+		   swap_entry_t entry)
+{
+	mutex_lock(&m->lock);
+	page->private = entry;
+	page_set(page, PG_swapcache);
+	/* Clean only now that the contents are elsewhere too. */
+	page_clear(page, PG_dirty);
+	anon_reserve_stored(m, page->index, entry);
+	mutex_unlock(&m->lock);
+	vmstat_inc(m->mm, NR_SWAPCACHE);
 }
 
 /* What was stored for the page is void. */
 static void free_copy(struct address_space *m, struct page *page)
 {
-	swap_entry_t entry = page->private;
+	swap_entry_t entry;
 
-	if (!page_test_and_clear(page, PG_swapcache))
+	if (!page_test(page, PG_swapcache))
 		return;
+	mutex_lock(&m->lock);
+	entry = page->private;
 	page->private = 0;
+	page_clear(page, PG_swapcache);
+	anon_reserve_void(m, page->index, entry);
+	mutex_unlock(&m->lock);
 	vmstat_dec(m->mm, NR_SWAPCACHE);
 	swap_put(m->mm->swap, entry, true);
 }
@@ -178,11 +195,7 @@ static enum pageout_result anon_pageout(struct address_space *m,
 	}
 	if (err)
 		return err == -EBUSY ? PAGEOUT_BUSY : PAGEOUT_KEEP;
-	page->private = entry;
-	vmstat_inc(mm, NR_SWAPCACHE);
-	/* Clean only now that the contents are elsewhere too. */
-	page_set(page, PG_swapcache);
-	page_clear(page, PG_dirty);
+	anon_set_copy(m, page, entry);
 	VM_CHECK(anon_assert_state(m, page));
 	return PAGEOUT_CLEAN;
 }
@@ -353,6 +366,7 @@ pgoff_t anon_seek_hole(struct address_space *m, pgoff_t first)
 }
 
 const struct address_space_ops anon_aops = {
+	.anon = true,
 	.read_run = anon_read_run,
 	.pageout = anon_pageout,
 	.free_value = anon_free_value,

@@ -25,6 +25,8 @@ struct anon_group {
 /* Of a locked page in such a mapping; see the table. */
 enum anon_state { ANON_NEW, ANON_IN, ANON_CLEAN, ANON_BLANK, ANON_DIRTY };
 enum anon_state anon_page_state(const struct page *page);
+/* For swap/: the contents of a locked page are at this entry too; it is clean. */
+void anon_set_copy(struct address_space *m, struct page *page, uint64_t entry);
 /* Abort unless flags, owner and counts are those of its state. */
 void anon_assert_state(struct address_space *m, struct page *page);
 
@@ -78,6 +80,10 @@ pgoff_t anon_seek_hole(struct address_space *m, pgoff_t first);
  * same were nothing stored at all.
  */
 uint64_t anon_pages_left(struct mm *mm);
+/* May anything that is not reserved take a frame, or is the rest promised? */
+bool anon_may_grow(struct mm *mm);
+/* Is the page at index reserved? */
+bool anon_is_reserved(struct address_space *m, pgoff_t index);
 uint64_t anon_pages_total(struct mm *mm);
 
 #endif

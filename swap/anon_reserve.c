@@ -25,24 +25,41 @@ static void add_demand(struct address_space *m, int64_t bytes)
 	atomic_fetch_add(&m->mm->swap->reserved_demand, bytes);
 }
 
-void anon_reserve_resident(struct address_space *m, pgoff_t index,
-			   uint64_t value, bool resident)
+static bool is_tagged(struct address_space *m, pgoff_t index) must_hold(m->lock)
 {
-	if (!xa_tagged(&m->pages, XA_RESERVED) ||
-	    !xa_get_tag(&m->pages, index, XA_RESERVED))
-		return;
-	add_demand(m, resident ? -demand_of(value) : demand_of(value));
+	return xa_tagged(&m->pages, XA_RESERVED) &&
+	       xa_get_tag(&m->pages, index, XA_RESERVED);
+}
+
+void anon_reserve_stored(struct address_space *m, pgoff_t index, uint64_t value)
+{
+	if (is_tagged(m, index))
+		add_demand(m, demand_of(value));
+}
+
+void anon_reserve_void(struct address_space *m, pgoff_t index, uint64_t value)
+{
+	if (is_tagged(m, index))
+		add_demand(m, -demand_of(value));
 }
 
 /* --- what is left -------------------------------------------------------------- */
 
-static uint64_t low_marks(struct mm *mm)
+/* Frames that growth does not get: below the marks, and kept for others. */
+static uint64_t kept_frames(struct mm *mm, bool of_free)
 {
-	uint64_t low = 0;
+	uint64_t kept = 0;
 
-	for (int t = 0; t < NR_ZONES; t++)
-		low += atomic_load(&mm->zones[t].wmark[WMARK_LOW]);
-	return low;
+	for (int t = 0; t < NR_ZONES; t++) {
+		struct zone *z = &mm->zones[t];
+		uint64_t n = atomic_load(&z->wmark[WMARK_LOW]) +
+			     atomic_load(&z->lowmem_reserve[ZONE_MOVABLE]);
+
+		if (of_free)
+			n = min_of(n, zone_nr_free(z) + zone_nr_pcp(z));
+		kept += n;
+	}
+	return kept;
 }
 
 /* What is left for everybody, the promised part included. */
@@ -52,25 +69,39 @@ static uint64_t pages_available(struct mm *mm)
 			vmstat_read(mm, NR_ACTIVE_FILE);
 	uint64_t busy =
 		vmstat_read(mm, NR_FILE_DIRTY) + vmstat_read(mm, NR_WRITEBACK);
-	uint64_t frames = page_alloc_nr_free(mm) + file - min_of(file, busy) +
-			  vmstat_read(mm, NR_SWAPCACHE);
-	uint64_t low = low_marks(mm);
+	uint64_t nr_free = page_alloc_nr_free(mm);
+	uint64_t frames = nr_free - min_of(nr_free, kept_frames(mm, true));
+
+	frames += file - min_of(file, busy) + vmstat_read(mm, NR_SWAPCACHE);
+	return frames + (uint64_t)atomic_load(&mm->nr_swap_free) +
+	       swap_compactable(mm->swap) / SWAP_OBJECT_MAX;
+}
+
+/*
+ * What is available is reckoned without a lock, trees need nodes, and in each
+ * cluster up to a page may be void and yet not worth moving: a promise keeps
+ * that much back.
+ */
+enum { SLACK_PAGES = 32 };
+
+static uint64_t slack_pages(struct mm *mm)
+{
 	struct swap *s = mm->swap;
-	uint64_t garbage;
+	uint64_t clusters;
 
 	mutex_lock(&s->lock);
-	garbage = s->garbage;
+	clusters = s->nr_clusters;
 	mutex_unlock(&s->lock);
-	frames -= min_of(frames, low);
-	return frames + (uint64_t)atomic_load(&mm->nr_swap_free) +
-	       garbage / SWAP_OBJECT_MAX;
+	return SLACK_PAGES + clusters;
 }
 
 static uint64_t demanded_pages(struct mm *mm)
 {
 	int64_t bytes = atomic_load(&mm->swap->reserved_demand);
+	uint64_t pages = (uint64_t)(max_of(bytes, (int64_t)0) + FULL - 1) /
+			 (uint64_t)FULL;
 
-	return bytes > 0 ? (uint64_t)(bytes + FULL - 1) / (uint64_t)FULL : 0;
+	return pages ? pages + slack_pages(mm) : 0;
 }
 
 uint64_t anon_pages_left(struct mm *mm)
@@ -83,7 +114,8 @@ uint64_t anon_pages_left(struct mm *mm)
 uint64_t anon_pages_total(struct mm *mm)
 {
 	uint64_t frames = mm->arena.nr_pages - mm->arena.first_pfn;
-	uint64_t fixed = vmstat_read(mm, NR_SWAP_BUFFERS) + low_marks(mm);
+	uint64_t fixed =
+		vmstat_read(mm, NR_SWAP_BUFFERS) + kept_frames(mm, false);
 	uint64_t total, used;
 
 	swap_usage(mm->swap, &total, &used);
@@ -95,47 +127,90 @@ bool anon_is_reserved(struct address_space *m, pgoff_t index)
 {
 	bool reserved;
 
+	if (atomic_load(&m->mm->swap->nr_reserved) == 0)
+		return false;
 	mutex_lock(&m->lock);
-	reserved = xa_tagged(&m->pages, XA_RESERVED) &&
-		   xa_get_tag(&m->pages, index, XA_RESERVED);
+	reserved = is_tagged(m, index);
 	mutex_unlock(&m->lock);
 	return reserved;
+}
+
+bool anon_may_grow(struct mm *mm)
+{
+	return atomic_load(&mm->swap->reserved_demand) <= 0 ||
+	       anon_pages_left(mm) > 0;
 }
 
 bool anon_reserve_allows(struct address_space *m, pgoff_t index)
 {
 	if (atomic_load(&m->mm->swap->reserved_demand) <= 0)
 		return true;
-	return anon_is_reserved(m, index) || anon_pages_left(m->mm) > 0;
+	return anon_is_reserved(m, index) || anon_may_grow(m->mm);
 }
 
 /* --- reserving ------------------------------------------------------------------ */
 
-/* Have an entry at index; 0 or -errno. */
-static int fill_hole(struct address_space *m, pgoff_t index)
+/* A page that only reads as zeroes and is not charged: a hole again. */
+static void drop_blank(struct address_space *m, struct page *page)
+{
+	struct mm *mm = m->mm;
+
+	page_lock(&mm->page_waits, page);
+	if (page->mapping == m->id && anon_page_state(page) == ANON_BLANK)
+		page_cache_remove(m, page);
+	page_unlock(&mm->page_waits, page);
+	page_put(mm, page);
+}
+
+/* Have a charged entry at index. 0, -errno, or -EAGAIN: look again. */
+static int fill_hole(struct address_space *m, pgoff_t index,
+		     struct xa_stash *stash)
 {
 	struct anon_group *g = (struct anon_group *)(uintptr_t)m->group;
-	struct xa_stash stash = { .nr = 0 };
-	int err = xa_stash_fill(&m->pages, &stash, GFP_KERNEL | GFP_GROWTH);
-	bool hole;
+	struct page *blank = NULL;
+	void *entry;
+	int err = 0;
 
-	if (err)
-		return err;
 	mutex_lock(&m->lock);
-	hole = xa_load(&m->pages, index) == NULL;
-	if (hole && atomic_fetch_add(&g->nr_pages, 1) >= g->max_pages) {
+	entry = xa_load(&m->pages, index);
+	if (!entry && atomic_fetch_add(&g->nr_pages, 1) >= g->max_pages) {
 		atomic_fetch_sub(&g->nr_pages, 1);
 		vmstat_inc(m->mm, ENOSPC_SIZE);
 		err = -ENOSPC;
-	}
-	if (hole && !err) {
+	} else if (!entry) {
 		err = xa_store(&m->pages, index,
-			       xa_mk_value(swap_entry_same(0)), &stash);
+			       xa_mk_value(swap_entry_same(0)), stash);
 		ASSERT(err == 0); /* the stash had enough for it */
 		m->nr_values++;
 		vmstat_inc(m->mm, NR_SWAPPED_SAME);
+	} else if (!xa_is_value(entry)) {
+		if (!page_test(entry, PG_reserved_space)) {
+			blank = entry;
+			page_get(blank);
+		}
 	}
 	mutex_unlock(&m->lock);
+	if (!blank)
+		return err;
+	drop_blank(m, blank);
+	return -EAGAIN;
+}
+
+static int fill_holes(struct address_space *m, pgoff_t first, pgoff_t last)
+{
+	struct xa_stash stash = { .nr = 0 };
+	pgoff_t index = first;
+	int err = 0;
+
+	while (!err && index <= last) {
+		err = xa_stash_fill(&m->pages, &stash, GFP_KERNEL | GFP_GROWTH);
+		if (!err)
+			err = fill_hole(m, index, &stash);
+		if (err == -EAGAIN)
+			err = 0;
+		else
+			index++;
+	}
 	xa_stash_drain(&m->pages, &stash);
 	return err;
 }
@@ -166,15 +241,18 @@ static void empty_blanks(struct address_space *m, pgoff_t first, pgoff_t last)
 	}
 }
 
-/* What the entry at index would demand if it were reserved now. */
+/* What the entry at index demands if it is reserved. */
 static int64_t demand_at(struct address_space *m, pgoff_t index)
 	must_hold(m->lock)
 {
 	const void *entry = xa_load(&m->pages, index);
+	const struct page *page = entry;
 
-	if (!entry || xa_get_tag(&m->pages, index, XA_RESERVED))
+	if (!entry)
 		return 0;
-	return xa_is_value(entry) ? demand_of(xa_to_value(entry)) : 0;
+	if (xa_is_value(entry))
+		return demand_of(xa_to_value(entry));
+	return page_test(page, PG_swapcache) ? demand_of(page->private) : 0;
 }
 
 static int64_t demand_of_range(struct address_space *m, pgoff_t first,
@@ -184,7 +262,8 @@ static int64_t demand_of_range(struct address_space *m, pgoff_t first,
 
 	for (pgoff_t index = first;; index++) {
 		mutex_lock(&m->lock);
-		demand += demand_at(m, index);
+		if (!is_tagged(m, index))
+			demand += demand_at(m, index);
 		mutex_unlock(&m->lock);
 		if (index == last)
 			return demand;
@@ -199,6 +278,7 @@ static void tag_range(struct address_space *m, pgoff_t first, pgoff_t last)
 			add_demand(m, demand_at(m, index));
 			xa_set_tag(&m->pages, index, XA_RESERVED);
 			vmstat_inc(m->mm, NR_ANON_RESERVED);
+			atomic_fetch_add(&m->mm->swap->nr_reserved, 1);
 		}
 		mutex_unlock(&m->lock);
 		if (index == last)
@@ -209,22 +289,24 @@ static void tag_range(struct address_space *m, pgoff_t first, pgoff_t last)
 int anon_reserve(struct address_space *m, pgoff_t first, pgoff_t last)
 {
 	struct mm *mm = m->mm;
-	int err = 0;
+	int err;
 
 	/* Not even if all of it were free. */
 	if (last - first >= anon_pages_total(mm)) {
 		vmstat_inc(mm, ENOSPC_RESERVED);
 		return -ENOSPC;
 	}
-	for (pgoff_t index = first; !err && index <= last; index++)
-		err = fill_hole(m, index);
+	err = fill_holes(m, first, last);
 	if (!err) {
-		int64_t more;
+		int64_t more, left;
 
 		/* One at a time, as each counts on what the others leave. */
 		mutex_lock(&mm->swap->reserve_lock);
 		more = demand_of_range(m, first, last);
-		if (more > (int64_t)anon_pages_left(mm) * FULL) {
+		left = (int64_t)anon_pages_left(mm);
+		if (atomic_load(&mm->swap->reserved_demand) <= 0)
+			left -= (int64_t)slack_pages(mm);
+		if (more > left * FULL) {
 			vmstat_inc(mm, ENOSPC_RESERVED);
 			err = -ENOSPC;
 		} else {
@@ -249,6 +331,7 @@ void anon_unreserve(struct address_space *m, pgoff_t first, pgoff_t last)
 			xa_clear_tag(&m->pages, index, XA_RESERVED);
 			add_demand(m, -demand_at(m, index));
 			vmstat_dec(m->mm, NR_ANON_RESERVED);
+			atomic_fetch_sub(&m->mm->swap->nr_reserved, 1);
 		}
 		mutex_unlock(&m->lock);
 	} while (entry && index++ != last);
@@ -272,23 +355,24 @@ static void blank_value(struct address_space *m, pgoff_t index, void *entry)
 	swap_put(m->mm->swap, old, true);
 }
 
-/* A page of a reserved index goes, and leaves zeroes behind. */
-static void blank_page(struct address_space *m, pgoff_t index,
+/* A page of a reserved index goes, and leaves zeroes behind. False: gone. */
+static bool blank_page(struct address_space *m, pgoff_t index,
 		       struct page *page)
 {
 	struct mm *mm = m->mm;
+	bool ours;
 
 	page_lock(&mm->page_waits, page);
-	if (page->mapping == m->id && page->index == index) {
+	ours = page->mapping == m->id && page->index == index;
+	if (ours) {
 		m->ops->page_truncated(m, page);
-		page->private = swap_entry_same(0);
-		page_set(page, PG_swapcache);
-		vmstat_inc(mm, NR_SWAPCACHE);
 		vmstat_inc(mm, NR_SWAPPED_SAME);
+		anon_set_copy(m, page, swap_entry_same(0));
 		page_cache_remove(m, page);
 	}
 	page_unlock(&mm->page_waits, page);
 	page_put(mm, page);
+	return ours;
 }
 
 void anon_punch(struct address_space *m, pgoff_t first, pgoff_t last)
@@ -309,9 +393,9 @@ void anon_punch(struct address_space *m, pgoff_t first, pgoff_t last)
 		else if (reserved && page_get_unless_zero(entry))
 			page = entry;
 		mutex_unlock(&m->lock);
-		if (page)
-			blank_page(m, index, page);
-		else if (entry && !reserved)
+		if (page && !blank_page(m, index, page))
+			continue; /* what it left behind, then */
+		if (entry && !reserved)
 			page_cache_truncate_range(m, index, index);
 		if (!entry || index++ == last)
 			return;

@@ -15,6 +15,8 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+enum { LOCK_TRIES = 20, LOCK_PAUSE_US = 50000 };
+
 __attribute__((format(printf, 3, 4))) static int
 problem(struct swap_problem *why, int err, const char *format, ...)
 {
@@ -48,7 +50,13 @@ static int read_header(int fd, struct swap_header *h)
 /* Ours alone, until the descriptor is closed. */
 static int lock_file(int fd, const char *path, struct swap_problem *why)
 {
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+	int n = 0;
+
+	/* Its last user may have been unmounted, and be on its way out. */
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK &&
+	       n++ < LOCK_TRIES)
+		usleep(LOCK_PAUSE_US);
+	if (n <= LOCK_TRIES && flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;
 	if (errno == EWOULDBLOCK)
 		return problem(why, -EBUSY,

@@ -271,16 +271,22 @@ int swap_start(struct mm *mm)
 	return 0;
 }
 
-/* Buffers of which nothing is needed are given up, written or not. */
+/* Is nothing on its way? What is in buffers nobody needs any more. */
 static bool all_quiet(struct swap *s)
 {
+	unsigned int nr_reads = 0;
+	struct swap_read *r;
 	bool quiet = true;
 
 	mutex_lock(&s->lock);
 	for (unsigned int i = 0; i < s->nr_buffers; i++)
 		quiet &= !s->buffers[i].writing;
 	mutex_unlock(&s->lock);
-	return quiet;
+	mutex_lock(&s->read_lock);
+	list_for_each_entry(r, &s->reads_free, struct swap_read, link)
+		nr_reads++;
+	mutex_unlock(&s->read_lock);
+	return quiet && nr_reads == s->nr_reads;
 }
 
 static void check_unused(struct swap *s)
@@ -316,6 +322,7 @@ static int add_area(struct swap *s, struct swap_area area, uint32_t nr_clusters,
 {
 	int err;
 
+	ASSERT(nr_clusters > 1);
 	ASSERT(area.align >= SWAP_UNIT && area.align <= SWAP_READ_SIZE / 4);
 	area.name = strdup(name ? name : "");
 	err = area.name ? swap_map_init(&area.map, s->mm, nr_clusters)

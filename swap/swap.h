@@ -96,10 +96,13 @@ struct swap {
 	struct swap_area areas[SWAP_AREAS_MAX]; /* first come, first filled */
 	struct swap_buffer buffers[SWAP_BUFFERS_MAX];
 	struct swap_buffer *open[NR_SWAP_STREAMS]; /* being filled (L) */
-	uint32_t seq;	     /* of the last cluster begun (L) */
-	uint64_t garbage;    /* void bytes of full clusters (L) */
-	uint64_t barren;     /* garbage when none was worth moving (L) */
-	uint64_t written_ns; /* when a cluster was last written (L) */
+	uint32_t seq;	       /* of the last cluster begun (L) */
+	uint64_t garbage;      /* void bytes of full clusters (L) */
+	uint64_t barren;       /* garbage when none was worth moving (L) */
+	uint32_t barren_worth; /* ... by this measure (L) */
+	uint64_t written_ns;   /* when a cluster was last written (L) */
+	bool blocked;	     /* the compactor finds no buffer to move to (L) */
+	uint64_t unstuck_ns; /* when it last took STUCK for FULL again (L) */
 	uint32_t nr_clusters, nr_free; /* in all areas (L) */
 
 	struct mutex read_lock;
@@ -110,7 +113,8 @@ struct swap {
 
 	/* Bytes that reserved pages may need more than they have. */
 	_Atomic int64_t reserved_demand;
-	struct mutex reserve_lock; /* one reserves at a time */
+	_Atomic uint64_t nr_reserved; /* pages */
+	struct mutex reserve_lock;    /* one reserves at a time */
 
 	struct os_thread compactor;
 	struct cond compact_wake; /* (L) */
@@ -217,6 +221,8 @@ int swap_unpack(struct swap *s, const void *object, uint32_t size, uint32_t seq,
 void swap_compact_main(void *arg);
 /* Is it time, and is there anything to be gained? */
 bool swap_compact_wanted(struct swap *s) must_hold(s->lock);
+/* Bytes of void objects that it can make room of, more or less. */
+uint64_t swap_compactable(struct swap *s);
 /* Clusters that only the compactor may take. */
 #define SWAP_RESERVED_CLUSTERS 2
 

@@ -26,23 +26,52 @@
 /* Below this many free clusters it begins: a share of all, within limits. */
 enum { LOW_SHARE = 32, LOW_MIN = 4, LOW_MAX = 64 };
 
-/* A cluster with less void bytes is not worth moving. */
-enum { WORTH_BYTES = SWAP_CLUSTER_SIZE / 16 };
+/*
+ * A cluster with less void bytes is not worth moving; with nothing else left,
+ * the size of a page is.
+ */
+enum {
+	WORTH_BYTES = SWAP_CLUSTER_SIZE / 16,
+	WORTH_BYTES_LEAST = SWAP_CLUSTER_SIZE / 32,
+};
 
 /* So many clusters are looked at for the best one. */
 enum { SEARCH_MAX = 8192 };
 
+/* What could not be moved is tried again after a while: errors pass. */
+#define UNSTICK_NS   (10 * NSEC_PER_SEC)
 #define PERIOD_NS    (1 * NSEC_PER_SEC)
 #define BUSY_WAIT_NS (10 * NSEC_PER_MSEC)
+
+static uint32_t worth_bytes(struct swap *s) must_hold(s->lock)
+{
+	return s->nr_free <= SWAP_RESERVED_CLUSTERS + 1 ? WORTH_BYTES_LEAST
+							: WORTH_BYTES;
+}
 
 bool swap_compact_wanted(struct swap *s)
 {
 	uint32_t low =
 		min_of(max_of(s->nr_clusters / LOW_SHARE, (uint32_t)LOW_MIN),
 		       (uint32_t)LOW_MAX);
+	uint32_t worth = worth_bytes(s);
+	/* Nothing was worth it: then not before there is more. */
+	uint64_t barren = worth < s->barren_worth ? 0 : s->barren;
+	uint64_t more = worth < WORTH_BYTES ? worth : 2 * SWAP_CLUSTER_SIZE;
 
-	return s->nr_free < low + SWAP_RESERVED_CLUSTERS &&
-	       s->garbage >= s->barren + 2 * SWAP_CLUSTER_SIZE;
+	return s->nr_free < low + SWAP_RESERVED_CLUSTERS && !s->blocked &&
+	       s->garbage >= barren + more;
+}
+
+uint64_t swap_compactable(struct swap *s)
+{
+	uint64_t garbage, unworthy;
+
+	mutex_lock(&s->lock);
+	garbage = s->garbage;
+	unworthy = (uint64_t)(s->nr_clusters - s->nr_free) * WORTH_BYTES_LEAST;
+	mutex_unlock(&s->lock);
+	return garbage - min_of(garbage, unworthy);
 }
 
 /* --- objects ---------------------------------------------------------------- */
@@ -165,10 +194,15 @@ static void advance(struct swap *s) must_hold(s->lock)
 static bool pick_victim(struct swap *s, struct swap_place *victim)
 	must_hold(s->lock)
 {
-	uint32_t least = SWAP_CLUSTER_SIZE - WORTH_BYTES + 1;
+	uint32_t least = SWAP_CLUSTER_SIZE - worth_bytes(s) + 1;
 	uint32_t all = 0;
 	bool found = false;
 
+	uint64_t now = os_now_ns();
+	bool unstick = now - s->unstuck_ns > UNSTICK_NS;
+
+	if (unstick)
+		s->unstuck_ns = now;
 	for (unsigned int i = 0; i < s->nr_areas; i++)
 		all += s->areas[i].map.nr;
 	for (uint32_t n = min_of(all, (uint32_t)SEARCH_MAX); n > 0; n--) {
@@ -176,6 +210,10 @@ static bool pick_victim(struct swap *s, struct swap_place *victim)
 
 		advance(s);
 		c = swap_map_at(&s->areas[s->hand_area].map, s->hand);
+		if (c->state == CLUSTER_STUCK && unstick) {
+			c->state = CLUSTER_FULL;
+			s->garbage += SWAP_CLUSTER_SIZE - c->live;
+		}
 		if (c->state != CLUSTER_FULL || c->live >= least)
 			continue;
 		least = c->live;
@@ -215,8 +253,15 @@ static int read_victim(struct swap *s, const struct swap_place *victim)
 	return n < 0 ? (int)n : -EIO;
 }
 
+enum outcome {
+	COMPACT_MOVED,	 /* something was gained */
+	COMPACT_NOTHING, /* there is no cluster worth it */
+	COMPACT_BLOCKED, /* there is, and no buffer to move it to */
+};
+
 /* Free now, or on the disk as before, with fewer objects. */
-static bool end_victim(struct swap *s, const struct move *mv) must_hold(s->lock)
+static enum outcome end_victim(struct swap *s, const struct move *mv)
+	must_hold(s->lock)
 {
 	struct swap_map *map = &s->areas[mv->at.area].map;
 	struct swap_cluster *c = swap_map_at(map, mv->at.cluster);
@@ -225,22 +270,23 @@ static bool end_victim(struct swap *s, const struct move *mv) must_hold(s->lock)
 		swap_map_give(map, mv->at.cluster);
 		s->nr_free++;
 		vmstat_inc(s->mm, SWAP_COMPACT_FREED);
-		return true;
+		return COMPACT_MOVED;
 	}
-	if (mv->damaged) {
-		c->state = CLUSTER_STUCK;
-		return false;
+	if (mv->err == 0 && (mv->damaged || mv->nr_moved == 0)) {
+		c->state = CLUSTER_STUCK; /* not this one again, for now */
+		return COMPACT_MOVED;
 	}
 	c->state = CLUSTER_FULL;
 	s->garbage += SWAP_CLUSTER_SIZE - c->live;
-	return false;
+	return mv->err ? COMPACT_BLOCKED : COMPACT_MOVED;
 }
 
-/* Move one cluster. False: there was none, or nothing came of it. */
-static bool compact(struct swap *s)
+/* Move one cluster. */
+static enum outcome compact(struct swap *s)
 {
 	struct move mv = { .mem = s->victim, .fill = SWAP_CLUSTER_SIZE };
-	bool found, freed;
+	enum outcome outcome;
+	bool found;
 
 	mutex_lock(&s->lock);
 	found = pick_victim(s, &mv.at);
@@ -249,18 +295,18 @@ static bool compact(struct swap *s)
 				 ->seq;
 	mutex_unlock(&s->lock);
 	if (!found)
-		return false;
+		return COMPACT_NOTHING;
 	vmstat_inc(s->mm, SWAP_COMPACT_RUN);
 	if (read_victim(s, &mv.at) < 0)
 		mv.damaged = true;
 	else
 		move_all(s, &mv);
 	mutex_lock(&s->lock);
-	freed = end_victim(s, &mv);
+	outcome = end_victim(s, &mv);
 	swap_update_room(s);
 	mutex_unlock(&s->lock);
 	writeback_note_progress(s->mm);
-	return freed || mv.nr_moved > 0;
+	return outcome;
 }
 
 /* --- what could not be written ------------------------------------------------ */
@@ -316,19 +362,25 @@ void swap_compact_main(void *arg)
 
 	mutex_lock(&s->lock);
 	while (!s->stop) {
+		enum outcome outcome = COMPACT_MOVED;
 		bool wanted = swap_compact_wanted(s);
 
-		if (!wanted)
+		if (!wanted) {
 			cond_timedwait(&s->compact_wake, &s->lock, PERIOD_NS);
+			s->blocked = false;
+		}
 		mutex_unlock(&s->lock);
 		swap_retry_failed(s);
 		move_hopeless(s);
-		wanted = wanted && !compact(s);
+		if (wanted)
+			outcome = compact(s);
 		mutex_lock(&s->lock);
-		if (wanted) { /* in vain: not before there is more to gain */
+		if (outcome == COMPACT_NOTHING) { /* until there is more */
 			s->barren = s->garbage;
-			swap_update_room(s);
+			s->barren_worth = worth_bytes(s);
 		}
+		s->blocked = outcome == COMPACT_BLOCKED;
+		swap_update_room(s);
 	}
 	mutex_unlock(&s->lock);
 }

@@ -117,7 +117,8 @@ static void drop_buffer(struct swap *s, struct swap_buffer *b)
 	struct swap_map *map = &s->areas[b->area].map;
 
 	b->used = false;
-	if (b->nr_failed >= SWAP_ATTEMPTS_MAX) {
+	/* Others were written meanwhile: it is not the whole disk. */
+	if (b->nr_failed >= SWAP_ATTEMPTS_MAX && s->written_ns > b->failed_ns) {
 		swap_map_set_bad(map, b->cluster);
 		s->nr_clusters--;
 	} else {
@@ -137,6 +138,7 @@ static void written(struct swap *s, struct swap_buffer *b) must_hold(s->lock)
 	struct swap_cluster *c = cluster_of(s, b);
 
 	s->written_ns = os_now_ns();
+	s->blocked = false;
 	b->nr_failed = 0;
 	if (c->users == 0) {
 		drop_buffer(s, b);

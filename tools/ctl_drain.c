@@ -109,7 +109,8 @@ void ctl_drain_begin(struct ctl_drain *d, const struct ctl_mount *m)
 
 	*d = (struct ctl_drain){ .m = m, .source = -1 };
 	d->pid = serving_pid(m);
-	if (ctl_mount_in_place(m))
+	d->nothing = m->source[0] != '/'; /* anon: no directory */
+	if (d->nothing || ctl_mount_in_place(m))
 		return;
 	d->source = open_source(m);
 	if (d->source < 0)
@@ -224,6 +225,8 @@ int ctl_drain_wait(struct ctl_drain *d)
 		ctl_drain_cancel(d);
 		return CTL_OK;
 	}
+	if (d->nothing)
+		return CTL_OK;
 	if (d->source < 0) {
 		d->source = open_source(d->m);
 		if (d->source < 0)

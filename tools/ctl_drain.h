@@ -12,6 +12,7 @@
 
 struct ctl_drain {
 	const struct ctl_mount *m;
+	bool nothing;	     /* is ever written back: an anon volume */
 	int source;	     /* the SOURCE; -1: hidden by its own mount */
 	long pid;	     /* who serves it; 0: not known */
 	char run[PATH_MAX];  /* the run file; "": there is none */
