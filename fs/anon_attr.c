@@ -112,6 +112,9 @@ static void set_rest(struct anon_inode *ai, const struct attr_change *c)
 		ai->uid = c->uid;
 	if (c->valid & ATTR_GID)
 		ai->gid = c->gid;
+	/* As chown(2) does, whoever calls it; the kernel leaves it to us. */
+	if ((c->valid & (ATTR_UID | ATTR_GID)) && !S_ISDIR(type))
+		atomic_store(&ai->mode, without_suid(atomic_load(&ai->mode)));
 	if (c->valid & ATTR_MODE)
 		atomic_store(&ai->mode, type | (c->mode & 07777u));
 	if (c->valid & ATTR_ATIME)

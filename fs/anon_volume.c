@@ -162,6 +162,11 @@ static void anon_volume_destroy(struct volume *vol)
 
 /* --- what is there ---------------------------------------------------------- */
 
+static uint64_t minus(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
 /*
  * Inodes, each with a name, that would fit: they live in frames alone, which
  * are those that are free, and those of cached pages, which can go, as far as
@@ -170,19 +175,19 @@ static void anon_volume_destroy(struct volume *vol)
 static uint64_t inodes_left(struct anon_volume *av, uint64_t pages_left)
 {
 	struct mm *mm = av->vol.mm;
-	uint64_t frames = page_alloc_nr_free(mm) +
-			  vmstat_read(mm, NR_FILE_PAGES) +
-			  vmstat_read(mm, NR_ANON_PAGES);
+	struct zone *z = &mm->zones[ZONE_NORMAL];
+	uint64_t low = atomic_load(&z->wmark[WMARK_LOW]);
+	uint64_t slabs = vmstat_read(mm, NR_SLAB_RECLAIMABLE) +
+			 vmstat_read(mm, NR_SLAB_UNRECLAIMABLE);
+	uint64_t nr_free = zone_nr_free(z) + zone_nr_pcp(z);
+	/* All that slabs may have; what of it is free, or can be made so. */
+	uint64_t frames = min_of(minus(z->nr_pages, slabs + low),
+				 minus(nr_free, low) + pages_left);
 	/* A directory's tree has a slot a name, and is half full. */
 	size_t each = av->inode_cache.size + NAME_BYTES +
 		      2 * xa_node_size() / XA_NR_SLOTS;
 
-	return min_of(frames, pages_left) * PAGE_SIZE / each;
-}
-
-static uint64_t minus(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
+	return frames * PAGE_SIZE / each;
 }
 
 static int anon_statfs(struct volume *vol, struct statvfs *st)

@@ -5,6 +5,7 @@
 #include "mm/page_alloc.h"
 #include "swap/swap.h"
 
+#include <string.h>
 #include <unistd.h>
 
 static unsigned long kib(unsigned long pages)
@@ -80,6 +81,16 @@ void procfile_vmstat(struct volume *vol, struct text *t)
 			    vmstat_read(mm, (enum vmstat_item)i));
 }
 
+/* As the kernel writes names with blanks in them. */
+static void print_escaped(struct text *t, const char *name)
+{
+	for (; *name; name++)
+		if (strchr(" \t\n\\", *name))
+			text_printf(t, "\\%03o", (unsigned char)*name);
+		else
+			text_printf(t, "%c", *name);
+}
+
 void procfile_swaps(struct volume *vol, struct text *t)
 {
 	struct swap *s = vol->mm->swap;
@@ -89,10 +100,14 @@ void procfile_swaps(struct volume *vol, struct text *t)
 		       "Priority\n");
 	for (unsigned int i = 0; i < nr; i++) {
 		uint64_t total, used;
+		size_t start;
 
 		swap_area_usage(s, i, &total, &used);
-		text_printf(t, "%-40sfile\t\t%lu\t\t%lu\t\t%d\n",
-			    swap_area_name(s, i), (unsigned long)(total >> 10),
+		start = t->len;
+		print_escaped(t, swap_area_name(s, i));
+		text_printf(t, "%*s file\t\t%lu\t\t%lu\t\t%d\n",
+			    (int)(39 - min_of(t->len - start, (size_t)39)), "",
+			    (unsigned long)(total >> 10),
 			    (unsigned long)(used >> 10), -2 - (int)i);
 	}
 }

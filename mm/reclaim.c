@@ -216,38 +216,52 @@ static bool may_scan_anon(struct mm *mm, const struct scan_control *sc)
 	       (sc->priority == 0 && !sc->kswapd);
 }
 
-/* How much of each kind is to be looked at in this round. */
+static unsigned long at_priority(unsigned long size,
+				 const struct scan_control *sc)
+{
+	return max_of(size >> sc->priority, (unsigned long)RECLAIM_CLUSTER);
+}
+
+/*
+ * How much of each kind is to be looked at in this round: of both together as
+ * much as the priority says, of each in proportion to its size and share. The
+ * last round looks at everything, whatever it costs.
+ */
 static void plan_scan(struct mm *mm, const struct scan_control *sc,
 		      struct kind_scan scans[NR_LRU_KINDS])
 {
+	static const enum lru_list lists[NR_LRU_KINDS] = {
+		[LRU_ANON] = LRU_INACTIVE_ANON,
+		[LRU_FILE] = LRU_INACTIVE_FILE,
+	};
 	bool both = may_scan_anon(mm, sc);
-	unsigned long share[NR_LRU_KINDS];
+	unsigned long share[NR_LRU_KINDS], size[NR_LRU_KINDS], all, weight;
 
 	lru_shares(mm, share);
+	for (int kind = 0; kind < NR_LRU_KINDS; kind++)
+		size[kind] = kind_size(mm, lists[kind]);
+	all = at_priority(size[LRU_ANON] + size[LRU_FILE], sc);
+	weight = size[LRU_ANON] * share[LRU_ANON] +
+		 size[LRU_FILE] * share[LRU_FILE];
 	for (int kind = 0; kind < NR_LRU_KINDS; kind++) {
-		enum lru_list inactive = kind == LRU_ANON ? LRU_INACTIVE_ANON
-							  : LRU_INACTIVE_FILE;
+		enum lru_list list = lists[kind];
 		struct kind_scan *k = &scans[kind];
-		unsigned long least = RECLAIM_CLUSTER;
-		unsigned long want =
-			lru_size(&mm->lru, inactive) >> sc->priority;
 
-		*k = (struct kind_scan){ .inactive = inactive };
-		if (kind == LRU_ANON && !both)
-			continue;
-		k->want = max_of(want, least);
-		/* The last round looks at everything, whatever it costs. */
-		if (both && sc->priority > 0)
-			k->want = lru_scan_now(
-				mm, (enum lru_kind)kind,
-				max_of(want, 2 * least) * share[kind] /
-					(share[LRU_ANON] + share[LRU_FILE]),
-				RECLAIM_CLUSTER);
+		*k = (struct kind_scan){ .inactive = list };
+		if (!both || sc->priority == 0 || weight == 0)
+			k->want =
+				both || kind == LRU_FILE
+					? at_priority(lru_size(&mm->lru, list),
+						      sc)
+					: 0;
+		else
+			k->want = lru_scan_now(mm, (enum lru_kind)kind,
+					       all * size[kind] * share[kind] /
+						       weight,
+					       RECLAIM_CLUSTER);
 		if (k->want > 0)
-			k->want_active = max_of(
-				lru_size(&mm->lru, inactive + LRU_ACTIVE) >>
-					sc->priority,
-				least);
+			k->want_active = at_priority(
+				lru_size(&mm->lru, list + LRU_ACTIVE), sc);
 	}
 }
 

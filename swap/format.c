@@ -273,6 +273,8 @@ static void open_direct(struct swap_file *f)
 	int flags = fcntl(f->fd, F_GETFL);
 	int align = direct_align(f->fd);
 
+	/* The header was read and written through the host's page cache. */
+	posix_fadvise(f->fd, 0, 0, POSIX_FADV_DONTNEED);
 	f->direct = align <= (int)PAGE_SIZE &&
 		    fcntl(f->fd, F_SETFL, flags | O_DIRECT) == 0;
 	f->align = f->direct ? (uint32_t)align : PAGE_SIZE;

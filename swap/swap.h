@@ -103,6 +103,7 @@ struct swap {
 	uint64_t written_ns;   /* when a cluster was last written (L) */
 	bool blocked;	     /* the compactor finds no buffer to move to (L) */
 	uint64_t unstuck_ns; /* when it last took STUCK for FULL again (L) */
+	uint32_t nr_stuck;   /* clusters in state STUCK (L) */
 	uint32_t nr_clusters, nr_free; /* in all areas (L) */
 
 	struct mutex read_lock;

@@ -190,6 +190,44 @@ static void advance(struct swap *s) must_hold(s->lock)
 	s->hand_area = (s->hand_area + 1) % s->nr_areas;
 }
 
+/* Those that could not be moved count again. */
+static void unstick(struct swap *s) must_hold(s->lock)
+{
+	uint64_t now = os_now_ns();
+
+	if (s->nr_stuck == 0 || now - s->unstuck_ns < UNSTICK_NS)
+		return;
+	s->unstuck_ns = now;
+	for (unsigned int i = 0; i < s->nr_areas && s->nr_stuck > 0; i++)
+		for (uint32_t n = 1; n < s->areas[i].map.nr; n++) {
+			struct swap_cluster *c =
+				swap_map_at(&s->areas[i].map, n);
+
+			if (c->state != CLUSTER_STUCK)
+				continue;
+			c->state = CLUSTER_FULL;
+			s->garbage += SWAP_CLUSTER_SIZE - c->live;
+			s->nr_stuck--;
+		}
+}
+
+/* Will a buffer become free without the compactor's doing? */
+static bool any_writing(struct swap *s) must_hold(s->lock)
+{
+	for (unsigned int i = 0; i < s->nr_buffers; i++)
+		if (s->buffers[i].writing)
+			return true;
+	return false;
+}
+
+static bool any_free(struct swap *s) must_hold(s->lock)
+{
+	for (unsigned int i = 0; i < s->nr_buffers; i++)
+		if (!s->buffers[i].used)
+			return s->nr_free > 0;
+	return false;
+}
+
 /* The one with the least in use, among many; MOVING then. */
 static bool pick_victim(struct swap *s, struct swap_place *victim)
 	must_hold(s->lock)
@@ -198,11 +236,6 @@ static bool pick_victim(struct swap *s, struct swap_place *victim)
 	uint32_t all = 0;
 	bool found = false;
 
-	uint64_t now = os_now_ns();
-	bool unstick = now - s->unstuck_ns > UNSTICK_NS;
-
-	if (unstick)
-		s->unstuck_ns = now;
 	for (unsigned int i = 0; i < s->nr_areas; i++)
 		all += s->areas[i].map.nr;
 	for (uint32_t n = min_of(all, (uint32_t)SEARCH_MAX); n > 0; n--) {
@@ -210,10 +243,6 @@ static bool pick_victim(struct swap *s, struct swap_place *victim)
 
 		advance(s);
 		c = swap_map_at(&s->areas[s->hand_area].map, s->hand);
-		if (c->state == CLUSTER_STUCK && unstick) {
-			c->state = CLUSTER_FULL;
-			s->garbage += SWAP_CLUSTER_SIZE - c->live;
-		}
 		if (c->state != CLUSTER_FULL || c->live >= least)
 			continue;
 		least = c->live;
@@ -274,6 +303,7 @@ static enum outcome end_victim(struct swap *s, const struct move *mv)
 	}
 	if (mv->err == 0 && (mv->damaged || mv->nr_moved == 0)) {
 		c->state = CLUSTER_STUCK; /* not this one again, for now */
+		s->nr_stuck++;
 		return COMPACT_MOVED;
 	}
 	c->state = CLUSTER_FULL;
@@ -363,8 +393,10 @@ void swap_compact_main(void *arg)
 	mutex_lock(&s->lock);
 	while (!s->stop) {
 		enum outcome outcome = COMPACT_MOVED;
-		bool wanted = swap_compact_wanted(s);
+		bool wanted;
 
+		unstick(s);
+		wanted = swap_compact_wanted(s);
 		if (!wanted) {
 			cond_timedwait(&s->compact_wake, &s->lock, PERIOD_NS);
 			s->blocked = false;
@@ -379,7 +411,12 @@ void swap_compact_main(void *arg)
 			s->barren = s->garbage;
 			s->barren_worth = worth_bytes(s);
 		}
-		s->blocked = outcome == COMPACT_BLOCKED;
+		/* A write that ends wakes us, and says that it is not. */
+		if (outcome == COMPACT_BLOCKED && any_writing(s))
+			cond_timedwait(&s->compact_wake, &s->lock,
+				       BUSY_WAIT_NS);
+		else
+			s->blocked = outcome == COMPACT_BLOCKED && !any_free(s);
 		swap_update_room(s);
 	}
 	mutex_unlock(&s->lock);

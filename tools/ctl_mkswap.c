@@ -4,6 +4,7 @@
 #include "swap/format.h"
 #include "tools/ctl_error.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,17 +15,20 @@ static bool parse_size(const char *arg, uint64_t *bytes)
 {
 	static const char units[] = "KMGT";
 	unsigned int shift = 0;
-	const char *unit;
+	const char *unit = NULL;
 	char *end;
 
 	errno = 0;
 	*bytes = strtoull(arg, &end, 10);
 	if (errno || *arg < '0' || *arg > '9')
 		return false;
-	unit = *end ? strchr(units, *end & ~0x20) : NULL;
+	if (isalpha((unsigned char)*end))
+		unit = strchr(units, toupper((unsigned char)*end));
 	if (unit) {
 		shift = 10 * (unsigned int)(unit - units + 1);
 		end++;
+		end += *end == 'i';
+		end += *end == 'B';
 	}
 	if (*end || *bytes << shift >> shift != *bytes)
 		return false;
