@@ -105,25 +105,41 @@ void swap_get(struct swap *s, swap_entry_t entry)
 	mutex_unlock(&s->lock);
 }
 
+static void give_cluster(struct swap *s, const struct swap_place *p)
+	must_hold(s->lock)
+{
+	swap_map_give(&s->areas[p->area].map, p->cluster);
+	s->nr_free++;
+}
+
 /* Nobody uses it any more (2). */
 static void cluster_unused(struct swap *s, const struct swap_place *p)
 	must_hold(s->lock)
 {
 	struct swap_map *map = &s->areas[p->area].map;
 	struct swap_cluster *c = swap_map_at(map, p->cluster);
+	struct swap_buffer *b = &s->buffers[c->buffer];
 
 	ASSERT(c->live == 0);
 	switch ((enum cluster_state)c->state) {
 	case CLUSTER_FULL:
 		s->garbage -= SWAP_CLUSTER_SIZE; /* (3) */
-						 /* fall through */
+		give_cluster(s, p);
+		break;
 	case CLUSTER_STUCK:
-		swap_map_give(map, p->cluster);
-		s->nr_free++;
+		s->nr_stuck--;
+		give_cluster(s, p);
+		break;
+	case CLUSTER_OPEN: /* to be filled anew, if anything is moved at all */
+		b->fill = 0;
+		if (b == s->open[SWAP_MOVE]) {
+			s->open[SWAP_MOVE] = NULL;
+			b->used = false;
+			give_cluster(s, p);
+		}
 		break;
 	case CLUSTER_WRITING: /* by who has the buffer */
-	case CLUSTER_OPEN:
-	case CLUSTER_MOVING: /* by the compactor */
+	case CLUSTER_MOVING:  /* by the compactor */
 		break;
 	case CLUSTER_FREE:
 	case CLUSTER_BAD:

@@ -168,7 +168,6 @@ static int from_read(const struct swap_read *r, int64_t result,
 		vmstat_inc(s->mm, SWAP_READ_ERROR);
 		return -EIO;
 	}
-	vmstat_add(s->mm, PGPGIN, p.size >> 10);
 	mutex_lock(&s->lock);
 	seq = swap_map_at(&s->areas[p.area].map, p.cluster)->seq;
 	mutex_unlock(&s->lock);
@@ -208,6 +207,8 @@ static void read_done(struct page_io *io)
 
 		page_done(s, run, page, err);
 	}
+	if (io->result > 0)
+		vmstat_add(s->mm, PGPGIN, (long)(io->result >> 10));
 	run_put(s, run);
 	next = read_put(s, r);
 	if (next)
