@@ -52,7 +52,9 @@ struct process {
 	struct options options;
 	struct fs fs;
 	struct fuse_buffer_pool buffers;
+	unsigned int nr_swaps;
 	struct swap_file swaps[SWAP_AREAS_MAX];
+	char swap_names[SWAP_AREAS_MAX][PATH_MAX];
 	struct mount *mounts;
 	unsigned int nr;
 	_Atomic bool lost; /* something was not written back */
@@ -100,6 +102,14 @@ static bool check_swaps(const struct process *p)
 	return true;
 }
 
+/* It comes to nothing: what was made for it goes again. */
+static void discard_swaps(struct process *p)
+{
+	for (unsigned int i = 0; i < p->nr_swaps; i++)
+		swap_file_discard(&p->swaps[i], p->swap_names[i]);
+	p->nr_swaps = 0;
+}
+
 static bool open_swaps(struct process *p)
 {
 	const struct options *o = &p->options;
@@ -111,6 +121,11 @@ static bool open_swaps(struct process *p)
 			log_line("swap %s", why.text);
 			return false;
 		}
+		/* The process will be elsewhere. */
+		if (!realpath(o->swaps[i].path, p->swap_names[i]))
+			snprintf(p->swap_names[i], PATH_MAX, "%s",
+				 o->swaps[i].path);
+		p->nr_swaps++;
 		if (p->swaps[i].was_open)
 			log_line("swap %s: others could read it; its mode is "
 				 "0600 now",
@@ -122,19 +137,14 @@ static bool open_swaps(struct process *p)
 /* False after a line. */
 static bool add_swaps(struct process *p)
 {
-	const struct options *o = &p->options;
-	char name[PATH_MAX];
-
-	for (unsigned int i = 0; i < o->nr_swaps; i++) {
-		if (!realpath(o->swaps[i].path, name))
-			snprintf(name, sizeof(name), "%s", o->swaps[i].path);
-		if (swap_add_file(p->fs.mm->swap, &p->swaps[i], name) < 0) {
+	for (unsigned int i = 0; i < p->nr_swaps; i++)
+		if (swap_add_file(p->fs.mm->swap, &p->swaps[i],
+				  p->swap_names[i]) < 0) {
 			log_line("swap %s: mem=%zu is too small for the map of "
 				 "so large an area",
-				 name, o->mem);
+				 p->swap_names[i], p->options.mem);
 			return false;
 		}
-	}
 	return true;
 }
 
@@ -402,6 +412,7 @@ static int run(struct process *p, int ready)
 	if (!start_all(p)) {
 		for (unsigned int i = 0; i < p->nr; i++)
 			end_mount(p, &p->mounts[i]);
+		discard_swaps(p);
 		return EXIT_FAILURE;
 	}
 	if (ready >= 0)
@@ -467,8 +478,11 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	p.mounts = calloc(p.options.nr_pairs, sizeof(*p.mounts));
-	if (!p.mounts || !open_sources(&p) || !check_swaps(&p) ||
-	    !open_swaps(&p))
+	if (!p.mounts || !open_sources(&p) || !check_swaps(&p))
 		return EXIT_FAILURE;
+	if (!open_swaps(&p)) {
+		discard_swaps(&p);
+		return EXIT_FAILURE;
+	}
 	return p.options.foreground ? run(&p, -1) : run_behind(&p);
 }

@@ -113,14 +113,9 @@ static int allocation_problem(const char *path, uint64_t size, int err,
 	return problem(why, -err, "%s: %s", path, strerror(err));
 }
 
-/* Allocate it all, and write the header last: half an area is none. */
-static int format_file(int fd, const char *path, uint64_t size,
-		       const char *label, struct swap_problem *why)
+static int check_size(const char *path, uint64_t size, struct swap_problem *why)
 {
 	uint64_t nr = size >> SWAP_CLUSTER_SHIFT;
-	off_t bytes = (off_t)(nr << SWAP_CLUSTER_SHIFT);
-	struct swap_header h;
-	struct stat st;
 
 	if (nr < SWAP_CLUSTERS_MIN)
 		return problem(why, -EINVAL,
@@ -130,6 +125,18 @@ static int format_file(int fd, const char *path, uint64_t size,
 			       SWAP_CLUSTERS_MIN << (SWAP_CLUSTER_SHIFT - 10));
 	if (nr > SWAP_CLUSTERS_MAX)
 		return problem(why, -EFBIG, "%s: too large", path);
+	return 0;
+}
+
+/* Allocate it all, and write the header last: half an area is none. */
+static int format_file(int fd, const char *path, uint64_t size,
+		       const char *label, struct swap_problem *why)
+{
+	uint64_t nr = size >> SWAP_CLUSTER_SHIFT;
+	off_t bytes = (off_t)(nr << SWAP_CLUSTER_SHIFT);
+	struct swap_header h;
+	struct stat st;
+
 	if (fstat(fd, &st) < 0)
 		return problem(why, -errno, "%s: %s", path, strerror(errno));
 	if (fallocate(fd, 0, 0, bytes) < 0) {
@@ -196,8 +203,11 @@ int swap_file_make(const char *path, uint64_t size, const char *label,
 {
 	struct stat st;
 	bool created;
-	int err, fd = open_locked(path, true, &created, &st, why);
+	int fd, err = check_size(path, size, why);
 
+	if (err)
+		return err;
+	fd = open_locked(path, true, &created, &st, why);
 	if (fd < 0)
 		return fd;
 	err = force ? 0 : may_format(fd, path, &st, why);
@@ -327,11 +337,12 @@ int swap_file_open(struct swap_file *f, const char *path, uint64_t size,
 		   struct swap_problem *why)
 {
 	struct stat st;
-	bool created;
-	int err = 0;
+	int err = size > 0 ? check_size(path, size, why) : 0;
 
 	*f = (struct swap_file){ .fd = -1 };
-	f->fd = open_locked(path, size > 0, &created, &st, why);
+	if (err)
+		return err;
+	f->fd = open_locked(path, size > 0, &f->created, &st, why);
 	if (f->fd < 0)
 		return f->fd;
 	if (wants_making(f->fd, &st, size)) {
@@ -342,12 +353,16 @@ int swap_file_open(struct swap_file *f, const char *path, uint64_t size,
 	}
 	if (!err)
 		err = use_file(f, path, &st, why);
-	if (err) {
-		if (created)
-			unlink(path);
-		swap_file_close(f);
-	}
+	if (err)
+		swap_file_discard(f, path);
 	return err;
+}
+
+void swap_file_discard(struct swap_file *f, const char *path)
+{
+	if (f->fd >= 0 && f->created)
+		unlink(path);
+	swap_file_close(f);
 }
 
 void swap_file_close(struct swap_file *f)

@@ -45,6 +45,7 @@ struct swap_file {
 	int fd;		/* locked */
 	uint32_t align; /* of direct I/O; bytes */
 	bool direct;
+	bool created;  /* by us, just now */
 	bool was_open; /* its mode let others read it; now it is 0600 */
 	struct swap_header header;
 };
@@ -65,5 +66,7 @@ int swap_file_make(const char *path, uint64_t size, const char *label,
 int swap_file_open(struct swap_file *f, const char *path, uint64_t size,
 		   struct swap_problem *why);
 void swap_file_close(struct swap_file *f);
+/* The same when it will not be used after all: what was created goes again. */
+void swap_file_discard(struct swap_file *f, const char *path);
 
 #endif

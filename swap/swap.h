@@ -96,6 +96,7 @@ struct swap {
 	struct swap_area areas[SWAP_AREAS_MAX]; /* first come, first filled */
 	struct swap_buffer buffers[SWAP_BUFFERS_MAX];
 	struct swap_buffer *open[NR_SWAP_STREAMS]; /* being filled (L) */
+	_Atomic unsigned int nr_closed;		   /* buffers to be sent off */
 	uint32_t seq;	       /* of the last cluster begun (L) */
 	uint64_t garbage;      /* void bytes of full clusters (L) */
 	uint64_t barren;       /* garbage when none was worth moving (L) */

@@ -108,6 +108,7 @@ static void close_buffer(struct swap *s, enum swap_stream stream)
 	memset(b->mem + b->fill, 0, SWAP_CLUSTER_SIZE - b->fill);
 	cluster_of(s, b)->state = CLUSTER_WRITING;
 	s->open[stream] = NULL;
+	atomic_fetch_add(&s->nr_closed, 1);
 }
 
 /* Nobody needs it any more (3). */
@@ -199,6 +200,9 @@ static void submit(struct swap *s, bool again)
 	mutex_lock(&s->lock);
 	while ((b = next_to_write(s, again))) {
 		b->writing = true;
+		if (b->nr_failed == 0)
+			atomic_fetch_sub(&s->nr_closed, 1);
+		vmstat_inc(s->mm, NR_SWAP_PENDING);
 		b->iov = (struct iovec){ b->mem, SWAP_CLUSTER_SIZE };
 		b->io = (struct page_io){
 			.op = PAGE_IO_WRITE,
@@ -212,7 +216,6 @@ static void submit(struct swap *s, bool again)
 		};
 		mutex_unlock(&s->lock);
 		vmstat_inc(s->mm, SWAP_WRITE_IO);
-		vmstat_inc(s->mm, NR_SWAP_PENDING);
 		page_io_submit(s->mm->io, &b->io);
 		mutex_lock(&s->lock);
 	}
@@ -221,7 +224,8 @@ static void submit(struct swap *s, bool again)
 
 void swap_submit(struct swap *s)
 {
-	submit(s, false);
+	if (atomic_load(&s->nr_closed) > 0)
+		submit(s, false);
 }
 
 void swap_retry_failed(struct swap *s)
@@ -291,7 +295,7 @@ int swap_store(struct swap *s, enum swap_stream stream,
 }
 
 /* Would it be in vain to compress anything now? */
-static int is_closed(struct swap *s)
+static int check_room(struct swap *s)
 {
 	int err = 0;
 
@@ -319,7 +323,7 @@ int swap_out_page(struct swap *s, uint64_t mapping, pgoff_t index,
 		.index = index,
 	};
 	size_t len;
-	int err = is_closed(s);
+	int err = check_room(s);
 
 	if (!err) {
 		len = compress_page(s->compressor, page, data, sizeof(data));

@@ -35,6 +35,8 @@ static const struct column {
 } columns[] = {
 	{ "free", 8, LEVEL_PAGES, "nr_free_pages", NULL },
 	{ "cache", 8, LEVEL_PAGES, "nr_file_pages", NULL },
+	{ "anon", 8, LEVEL_PAGES, "nr_anon_pages", NULL },
+	{ "swapped", 8, LEVEL_PAGES, "nr_swapped", "nr_swapped_same" },
 	{ "dirty", 7, LEVEL_PAGES, "nr_dirty", NULL },
 	{ "wback", 7, LEVEL_PAGES, "nr_writeback", NULL },
 	{ "slab", 7, LEVEL_PAGES, "nr_slab_reclaimable",
@@ -44,10 +46,13 @@ static const struct column {
 	{ "miss/s", 7, RATE, "cache_miss", NULL },
 	{ "in", 7, RATE, "pgpgin", NULL },
 	{ "out", 7, RATE, "pgpgout", NULL },
+	{ "si/s", 7, RATE, "pswpin", NULL },
+	{ "so/s", 7, RATE, "pswpout", NULL },
 	{ "scan/s", 7, RATE, "pgscan_kswapd", "pgscan_direct" },
 	{ "steal/s", 7, RATE, "pgsteal_kswapd", "pgsteal_direct" },
 	{ "parked", 6, LEVEL, "nr_parked", NULL },
 	{ "refused", 7, COUNT, "oom_refuse", "enospc_backing" },
+	{ "limited", 7, COUNT, "enospc_size", "enospc_inodes" },
 };
 enum { NR_COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 
