@@ -94,11 +94,18 @@ static bool check_swaps(const struct process *p)
 {
 	const struct options *o = &p->options;
 
-	for (unsigned int i = 0; i < o->nr_swaps; i++)
+	for (unsigned int i = 0; i < o->nr_swaps; i++) {
+		const char *path = o->swaps[i].path;
+
 		for (unsigned int n = 0; n < o->nr_pairs; n++)
-			if (!source_allows_file(&p->mounts[n].source,
-						o->swaps[i].path))
+			if (!source_allows_file(&p->mounts[n].source, path))
 				return false;
+		for (unsigned int n = 0; n < i; n++)
+			if (strcmp(path, o->swaps[n].path) == 0) {
+				log_line("swap %s: is given twice", path);
+				return false;
+			}
+	}
 	return true;
 }
 

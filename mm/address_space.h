@@ -120,8 +120,8 @@ struct address_space {
 	unsigned int nr_pins;	  /* (B) */
 
 	struct mutex lock;
-	struct xarray pages;	/* (L) */
-	unsigned long nr_pages; /* pages in it (L) */
+	struct xarray pages;	 /* (L) */
+	unsigned long nr_pages;	 /* pages in it (L) */
 	unsigned long nr_values; /* value entries in it (L) */
 	/* Of them; changed with the lock, read at any time. */
 	_Atomic unsigned long nr_dirty, nr_writeback;

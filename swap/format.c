@@ -181,6 +181,9 @@ static int open_locked(const char *path, bool create, bool *created,
 		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		*created = fd >= 0;
 	}
+	if (fd < 0 && errno == ENOENT && create)
+		return problem(why, -ENOENT, "%s: there is no such directory",
+			       path);
 	if (fd < 0 && errno == ENOENT)
 		return problem(why, -ENOENT,
 			       "%s does not exist; make it with plimsollctl "

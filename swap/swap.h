@@ -60,6 +60,7 @@ struct swap_buffer {
 	char *mem;		/* (C) */
 	struct page *page;	/* (C) */
 	bool used, writing;	/* (L) */
+	bool pending;		/* counted in NR_SWAP_PENDING (L) */
 	unsigned int area;	/* (L) */
 	uint32_t cluster;	/* (L) */
 	uint32_t fill;		/* bytes of objects in it (L) */
@@ -169,6 +170,8 @@ void swap_submit(struct swap *s);
 
 /* Send off again what could not be written, if it is time. */
 void swap_retry_failed(struct swap *s);
+/* Is there any such buffer? Then it is looked at several times a second. */
+bool swap_any_failed(struct swap *s) must_hold(s->lock);
 /* A buffer that is neither open nor being written: give it up if it can be. */
 void swap_drop_if_unused(struct swap *s, struct swap_buffer *b)
 	must_hold(s->lock);

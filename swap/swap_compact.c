@@ -398,7 +398,9 @@ void swap_compact_main(void *arg)
 		unstick(s);
 		wanted = swap_compact_wanted(s);
 		if (!wanted) {
-			cond_timedwait(&s->compact_wake, &s->lock, PERIOD_NS);
+			cond_timedwait(&s->compact_wake, &s->lock,
+				       swap_any_failed(s) ? PERIOD_NS / 10
+							  : PERIOD_NS);
 			s->blocked = false;
 		}
 		mutex_unlock(&s->lock);

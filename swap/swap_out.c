@@ -21,7 +21,8 @@
 /* What saves less than this share of a page is not worth unpacking. */
 enum { COMPRESSED_MAX = PAGE_SIZE - PAGE_SIZE / 16 };
 
-#define RETRY_NS (1 * NSEC_PER_SEC)
+#define RETRY_SOON_NS (200 * NSEC_PER_MSEC)
+#define RETRY_NS      (1 * NSEC_PER_SEC)
 
 uint32_t swap_check(const struct swap_object_header *h, const void *data,
 		    uint32_t seq)
@@ -111,6 +112,16 @@ static void close_buffer(struct swap *s, enum swap_stream stream)
 	atomic_fetch_add(&s->nr_closed, 1);
 }
 
+/* Writers wait for it; no longer when it has failed again and again. */
+static void set_pending(struct swap *s, struct swap_buffer *b, bool pending)
+	must_hold(s->lock)
+{
+	if (b->pending == pending)
+		return;
+	b->pending = pending;
+	vmstat_add(s->mm, NR_SWAP_PENDING, pending ? 1 : -1);
+}
+
 /* Nobody needs it any more (3). */
 static void drop_buffer(struct swap *s, struct swap_buffer *b)
 	must_hold(s->lock)
@@ -118,6 +129,7 @@ static void drop_buffer(struct swap *s, struct swap_buffer *b)
 	struct swap_map *map = &s->areas[b->area].map;
 
 	b->used = false;
+	set_pending(s, b, false);
 	/* Others were written meanwhile: it is not the whole disk. */
 	if (b->nr_failed >= SWAP_ATTEMPTS_MAX && s->written_ns > b->failed_ns) {
 		swap_map_set_bad(map, b->cluster);
@@ -150,6 +162,12 @@ static void written(struct swap *s, struct swap_buffer *b) must_hold(s->lock)
 	s->garbage += SWAP_CLUSTER_SIZE - c->live;
 }
 
+/* How long until it may be tried again. */
+static uint64_t retry_ns(const struct swap_buffer *b)
+{
+	return b->nr_failed < SWAP_ATTEMPTS_MAX ? RETRY_SOON_NS : RETRY_NS;
+}
+
 static void write_done(struct page_io *io)
 {
 	struct swap_buffer *b = container_of(io, struct swap_buffer, io);
@@ -160,17 +178,19 @@ static void write_done(struct page_io *io)
 	b->writing = false;
 	if (io->result == (int64_t)io->nr_bytes) {
 		vmstat_add(mm, PGPGOUT, (long)(io->nr_bytes >> 10));
+		set_pending(s, b, false);
 		written(s, b);
 	} else {
 		vmstat_inc(mm, SWAP_WRITE_ERROR);
 		b->nr_failed++;
 		b->failed_ns = os_now_ns();
+		if (b->nr_failed >= SWAP_ATTEMPTS_MAX)
+			set_pending(s, b, false);
 		swap_drop_if_unused(s, b);
 	}
 	swap_update_room(s);
 	cond_signal(&s->compact_wake);
 	mutex_unlock(&s->lock);
-	vmstat_dec(mm, NR_SWAP_PENDING);
 	writeback_note_progress(mm);
 }
 
@@ -187,7 +207,7 @@ static struct swap_buffer *next_to_write(struct swap *s, bool again)
 		    b == s->open[SWAP_MOVE])
 			continue;
 		if (b->nr_failed == 0 ||
-		    (again && b->failed_ns + RETRY_NS <= now))
+		    (again && b->failed_ns + retry_ns(b) <= now))
 			return b;
 	}
 	return NULL;
@@ -202,7 +222,7 @@ static void submit(struct swap *s, bool again)
 		b->writing = true;
 		if (b->nr_failed == 0)
 			atomic_fetch_sub(&s->nr_closed, 1);
-		vmstat_inc(s->mm, NR_SWAP_PENDING);
+		set_pending(s, b, true);
 		b->iov = (struct iovec){ b->mem, SWAP_CLUSTER_SIZE };
 		b->io = (struct page_io){
 			.op = PAGE_IO_WRITE,
@@ -226,6 +246,14 @@ void swap_submit(struct swap *s)
 {
 	if (atomic_load(&s->nr_closed) > 0)
 		submit(s, false);
+}
+
+bool swap_any_failed(struct swap *s)
+{
+	for (unsigned int i = 0; i < s->nr_buffers; i++)
+		if (s->buffers[i].used && s->buffers[i].nr_failed > 0)
+			return true;
+	return false;
 }
 
 void swap_retry_failed(struct swap *s)

@@ -125,4 +125,5 @@ def main():
         write_data(res, sys.argv[2])
 
 
-main()
+if __name__ == "__main__":
+    main()

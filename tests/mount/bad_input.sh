@@ -98,6 +98,38 @@ p 'neither on nor off' -o control=maybe "$s" "$m"
 p neither -o cache=bogus "$s" "$m"
 p neither -o transport=bogus "$s" "$m"
 
+for size in abc 64X -1 1.5G; do
+	p 'is not a size' -o "size=$size" anon "$m"
+	p 'is not a' -o "nr_inodes=$size" anon "$m"
+done
+for mode in 8 abc 10000 -1 0x1ff 777x; do
+	p 'is not a mode' -o "mode=$mode" anon "$m"
+done
+for id in root -1 1x 4294967295 99999999999; do
+	p 'is not the number of a user' -o "uid=$id" anon "$m"
+	p 'is not the number of a group' -o "gid=$id" anon "$m"
+done
+for n in 201 -1 abc 1.5; do
+	p 'is not from 0 to 200' -o "swappiness=$n" anon "$m"
+done
+for name in size nr_inodes mode uid gid swap swappiness; do
+	p 'needs a value' -o "$name=" anon "$m"
+	p 'needs a value' -o "$name" anon "$m"
+done
+p 'does not exist' -o "swap=$work/none" anon "$m"
+p 'not a size' -o "swap=$work/none:abc" anon "$m"
+p 'no path' -o swap=:32M anon "$m"
+p 'one too many' -o "$(printf "swap=$work/none:8M,%.0s" {1..40})mem=64M" anon "$m"
+
+# Anon volumes, where there can be none.
+p usage anon
+p 'No such file' anon "$work/missing"
+p 'is not a directory' anon "$file"
+p 'given twice' anon "$m" anon "$m"
+p inside "$s" "$m" anon "$s/in"
+p inside anon "$s/in" "$s" "$m"
+p inside anon "$s" "$s/in" "$m"
+
 # Where source and mount point lie.
 p 'inside its source' "$s" "$s/in"
 p 'inside its source' "$work/link" "$s/in/deep"
@@ -122,6 +154,10 @@ p 'inside a plimsoll' "$m/in" "$work/m2"
 p 'inside a plimsoll' "$work/s2" "$m/in"
 p inside "$work/s2" "$m"
 p inside "$work/s2" "$s/in"
+p 'inside a plimsoll' anon "$m"
+p 'inside a plimsoll' anon "$m/in"
+p inside anon "$s/in"
+p 'inside a plimsoll' -o "swap=$m/in/swap:8M" anon "$work/m2"
 equal "the running one" "$(cat "$m/in/f")" kept
 
 # plimsollctl, and not to a mount.

@@ -9,7 +9,7 @@
 # even if the child hangs in one.
 
 set -u
-export LC_ALL=C
+export LC_ALL=C PYTHONDONTWRITEBYTECODE=1
 umask 022
 work=${work:-}
 
@@ -109,7 +109,17 @@ mount_volumes() {
 # mount_plimsoll SOURCE MOUNTPOINT [OPTIONS]; sets $pid. Makes both.
 mount_plimsoll() {
 	mkdir -p "$1" "$2"
-	mount_volumes "${3:-mem=64M}" "$1" "$2"
+	if [ "${KIND:-}" = anon ]; then
+		mount_anon "$2" "${3:-mem=64M},swap=$work/swap:512M"
+	else
+		mount_volumes "${3:-mem=64M}" "$1" "$2"
+	fi
+}
+
+# mount_anon MOUNTPOINT OPTIONS; sets $pid. Makes it.
+mount_anon() {
+	mkdir -p "$1"
+	mount_volumes "$2" anon "$1"
 }
 
 # unmount MOUNTPOINT...: and see the process end.
@@ -117,7 +127,15 @@ unmount() {
 	local mountpoint
 
 	for mountpoint in "$@"; do
+		if [ "${KIND:-}" = anon ]; then
+			cp -a "$mountpoint" "$work/copy.anon" ||
+				fail "cp -a of $mountpoint"
+		fi
 		umount "$mountpoint" || fail "cannot unmount $mountpoint"
+		if [ "${KIND:-}" = anon ]; then
+			rm -rf "$mountpoint"
+			mv "$work/copy.anon" "$mountpoint"
+		fi
 	done
 	wait_gone "$pid" 60 || fail "plimsoll $pid does not end"
 }
@@ -147,6 +165,22 @@ fault() {
 			>"$mountpoint/.plimsoll/fault/$name/${field%=*}" ||
 			fail "$name/$field cannot be set"
 	done
+}
+
+# meminfo MOUNTPOINT FIELD: in KiB.
+meminfo() {
+	sed -n "s/^$2: *\([0-9]*\) kB$/\1/p" "$1/.plimsoll/meminfo"
+}
+
+# overhead_kept MOUNTPOINT: resident memory was never more than the budget and
+# what is stated beside it; prints both.
+overhead_kept() {
+	local hwm budget
+
+	hwm=$(awk '/^VmHWM:/ { print $2 * 1024 }' "/proc/$pid/status")
+	budget=$(($(volume "$1" mem) + $(volume "$1" overhead)))
+	echo "resident at most $((hwm >> 10)) KiB, of $((budget >> 10))"
+	[ "$hwm" -le "$budget" ]
 }
 
 drop_caches() {
@@ -201,3 +235,7 @@ cd "$work" || exit 1
 # shellcheck disable=SC2034
 src=$work/src mnt=$work/mnt
 mkdir "$src" "$mnt"
+# KIND=anon runs a script that is written for a directory on an anon volume: its
+# "backing directory" is the mount itself, and when that is unmounted, what cp -a
+# made of it just before.
+[ "${KIND:-}" != anon ] || src=$mnt
