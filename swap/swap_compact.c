@@ -173,6 +173,7 @@ static void move_all(struct swap *s, struct move *mv)
 {
 	move_objects(s, mv);
 	while (mv->err == -EBUSY && vmstat_read(s->mm, NR_SWAP_PENDING) > 0) {
+		swap_retry_failed(s); /* nobody else does */
 		writeback_wait_progress(s->mm, BUSY_WAIT_NS);
 		move_objects(s, mv);
 	}
