@@ -14,6 +14,7 @@
 #include "mm/page_alloc.h"
 #include "mm/page_cache.h"
 #include "mm/writeback.h"
+#include "tests/sim/seeds.h"
 #include "tests/sim/sim.h"
 
 #include <errno.h>
@@ -335,10 +336,6 @@ static void print_seen(void)
 #define X(name) printf("%s %lu\n", #name, seen.name);
 	SEEN(X)
 #undef X
-	for (int i = 0; i < NR_VMSTAT_ITEMS; i++)
-		if (stats[i])
-			printf("%s %lu\n", vmstat_name((enum vmstat_item)i),
-			       stats[i]);
 }
 
 /* A test that never gets there tests nothing. */
@@ -356,32 +353,13 @@ static void check_seen(void)
 
 int main(int argc, char **argv)
 {
-	bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
-	uint64_t first = 1, nr = 300;
+	static const struct sim_test test = {
+		.nr_seeds = 300,
+		.one_seed = one_seed,
+		.stats = stats,
+		.print_seen = print_seen,
+		.check_seen = check_seen,
+	};
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	argc -= verbose;
-	argv += verbose;
-	if (argc > 1)
-		first = strtoull(argv[1], NULL, 10);
-	if (argc > 2)
-		nr = strtoull(argv[2], NULL, 10);
-	for (uint64_t seed = first; seed < first + nr; seed++) {
-		struct sim_result r = sim_run(seed, NULL, one_seed, NULL);
-
-		if (verbose)
-			printf("seed %llu: hash %016llx, %llu steps, "
-			       "%llu switches, %.3f s\n",
-			       (unsigned long long)seed,
-			       (unsigned long long)r.hash,
-			       (unsigned long long)r.nr_steps,
-			       (unsigned long long)r.nr_switches,
-			       (double)r.now_ns / 1e9);
-	}
-	if (verbose)
-		print_seen();
-	if (nr >= 100)
-		check_seen();
-	printf("ok %llu seeds\n", (unsigned long long)nr);
-	return 0;
+	return sim_main(&test, argc, argv);
 }

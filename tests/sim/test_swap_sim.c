@@ -20,6 +20,7 @@
 #include "mm/page_alloc.h"
 #include "mm/page_cache.h"
 #include "mm/writeback.h"
+#include "tests/sim/seeds.h"
 #include "tests/sim/sim.h"
 
 #include <errno.h>
@@ -751,10 +752,6 @@ static void print_seen(void)
 #define X(name) printf("%s %lu\n", #name, anon_seen.name);
 	ANON_SEEN(X)
 #undef X
-	for (int i = 0; i < NR_VMSTAT_ITEMS; i++)
-		if (stats[i])
-			printf("%s %lu\n", vmstat_name((enum vmstat_item)i),
-			       stats[i]);
 }
 
 /* A test that never gets there tests nothing. */
@@ -775,40 +772,16 @@ static void check_seen(void)
 
 int main(int argc, char **argv)
 {
-	bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
-	const char *env = getenv("SEED");
-	uint64_t first = 1, nr = 120;
+	static const struct sim_test test = {
+		.nr_seeds = 120,
+		.one_seed = one_seed,
+		.scenarios = scenario_names,
+		.nr_scenarios = NR_SCENARIOS,
+		.forced = &forced,
+		.stats = stats,
+		.print_seen = print_seen,
+		.check_seen = check_seen,
+	};
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	argc -= verbose;
-	argv += verbose;
-	if (env) {
-		first = strtoull(env, NULL, 10);
-		nr = 1;
-	}
-	if (argc > 1)
-		first = strtoull(argv[1], NULL, 10);
-	if (argc > 2)
-		nr = strtoull(argv[2], NULL, 10);
-	for (int i = 0; argc > 3 && i < NR_SCENARIOS; i++)
-		if (strcmp(argv[3], scenario_names[i]) == 0)
-			forced = i;
-	for (uint64_t seed = first; seed < first + nr; seed++) {
-		struct sim_result r = sim_run(seed, NULL, one_seed, NULL);
-
-		if (verbose)
-			printf("seed %llu: hash %016llx, %llu steps, "
-			       "%llu switches, %.3f s\n",
-			       (unsigned long long)seed,
-			       (unsigned long long)r.hash,
-			       (unsigned long long)r.nr_steps,
-			       (unsigned long long)r.nr_switches,
-			       (double)r.now_ns / 1e9);
-	}
-	if (verbose)
-		print_seen();
-	if (nr >= 100 && forced < 0)
-		check_seen();
-	printf("ok %llu seeds\n", (unsigned long long)nr);
-	return 0;
+	return sim_main(&test, argc, argv);
 }

@@ -1,0 +1,66 @@
+/* seeds_sim.c - seeds, one after the other, and what they have met. */
+#include "tests/sim/seeds.h"
+
+#include "tests/sim/sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* With fewer seeds not everything is met. */
+enum { SEEDS_TO_SEE_ALL = 100 };
+
+static void run(const struct sim_test *t, uint64_t seed, bool verbose)
+{
+	struct sim_result r = sim_run(seed, NULL, t->one_seed, NULL);
+
+	if (verbose)
+		printf("seed %llu: hash %016llx, %llu steps, %llu switches, "
+		       "%.3f s\n",
+		       (unsigned long long)seed, (unsigned long long)r.hash,
+		       (unsigned long long)r.nr_steps,
+		       (unsigned long long)r.nr_switches,
+		       (double)r.now_ns / 1e9);
+}
+
+static void print_stats(const struct sim_test *t)
+{
+	t->print_seen();
+	for (int i = 0; i < NR_VMSTAT_ITEMS; i++)
+		if (t->stats[i])
+			printf("%s %lu\n", vmstat_name((enum vmstat_item)i),
+			       t->stats[i]);
+}
+
+int sim_main(const struct sim_test *t, int argc, char **argv)
+{
+	bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
+	const char *env = getenv("SEED");
+	uint64_t first = 1, nr = t->nr_seeds;
+	bool forced = false;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	argc -= verbose;
+	argv += verbose;
+	if (env) {
+		first = strtoull(env, NULL, 10);
+		nr = 1;
+	}
+	if (argc > 1)
+		first = strtoull(argv[1], NULL, 10);
+	if (argc > 2)
+		nr = strtoull(argv[2], NULL, 10);
+	for (unsigned int i = 0; argc > 3 && i < t->nr_scenarios; i++)
+		if (strcmp(argv[3], t->scenarios[i]) == 0) {
+			*t->forced = (int)i;
+			forced = true;
+		}
+	for (uint64_t seed = first; seed < first + nr; seed++)
+		run(t, seed, verbose);
+	if (verbose)
+		print_stats(t);
+	if (nr >= SEEDS_TO_SEE_ALL && !forced)
+		t->check_seen();
+	printf("ok %llu seeds\n", (unsigned long long)nr);
+	return 0;
+}
