@@ -227,8 +227,6 @@ static struct anon_xattr *xattr_new(struct mm *mm, const char *name,
 	size_t len = strlen(name);
 	struct anon_xattr *x;
 
-	if (size > KMALLOC_MAX || sizeof(*x) + len + 1 + size > KMALLOC_MAX)
-		return NULL;
 	x = anon_kmalloc(mm, sizeof(*x) + len + 1 + size);
 	if (!x)
 		return NULL;
@@ -299,8 +297,11 @@ int anon_setxattr(struct inode *inode, const char *name, const void *value,
 
 	if (err)
 		return err;
+	if (size > KMALLOC_MAX ||
+	    sizeof(*x) + strlen(name) + 1 + size > KMALLOC_MAX)
+		return -ENOSPC; /* as ext4 says it: too large */
 	x = xattr_new(inode->vol->mm, name, value, size);
-	return x ? exchange_xattr(inode, name, flags, x) : -ENOSPC;
+	return x ? exchange_xattr(inode, name, flags, x) : -ENOROOM;
 }
 
 int anon_removexattr(struct inode *inode, const char *name)

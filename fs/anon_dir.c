@@ -124,27 +124,24 @@ static void room_put(struct anon_volume *av, const struct anon_inode *dir,
 	kfree(av->vol.mm, room->name);
 }
 
-/* 0 or -ENOSPC. */
+/* 0 or -ENOROOM. */
 static int room_get(struct anon_volume *av, const struct anon_inode *dir,
 		    const char *name, struct room *room)
 {
-	struct oom_patience patience = { 0 };
 	size_t len = strlen(name);
 	struct xarray nodes;
 
 	*room = (struct room){ .stash = { .nr = 0 } };
 	room->name = anon_kmalloc(av->vol.mm, sizeof(*room->name) + len + 1);
 	if (!room->name)
-		return -ENOSPC;
+		return -ENOROOM;
 	room->name->len = (uint8_t)len;
 	memcpy(room->name->name, name, len + 1);
 	xa_init(&nodes, dir->dir.names.nodes);
-	while (xa_stash_fill(&nodes, &room->stash, GFP_KERNEL | GFP_GROWTH) < 0)
-		if (!anon_wait_for_room(av->vol.mm, &patience)) {
-			room_put(av, dir, room);
-			return -ENOSPC;
-		}
-	return 0;
+	if (xa_stash_fill(&nodes, &room->stash, GFP_KERNEL | GFP_GROWTH) == 0)
+		return 0;
+	room_put(av, dir, room);
+	return -ENOROOM;
 }
 
 static void name_put_at(struct anon_volume *av, struct anon_inode *dir,

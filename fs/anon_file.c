@@ -96,7 +96,7 @@ static struct page *grab_stored(struct inode *inode, pgoff_t index, gfp_t gfp,
 	struct page *page;
 
 	*err = 0;
-	if (anon_seek_data(&inode->mapping, index) != index)
+	if (!anon_is_stored(&inode->mapping, index))
 		return NULL;
 	page = page_cache_grab(&inode->mapping, index, gfp, err);
 	return page;
@@ -155,19 +155,6 @@ static int zero_part(struct inode *inode, pgoff_t index, size_t from, size_t to)
 	return err;
 }
 
-/* The same, and wait for a frame if need be. 0, -ENOSPC or -EIO. */
-static int zero_part_wait(struct inode *inode, pgoff_t index, size_t from,
-			  size_t to)
-{
-	struct oom_patience patience = { 0 };
-	int err;
-
-	do
-		err = zero_part(inode, index, from, to);
-	while (err == -ENOMEM && anon_wait_for_room(inode->vol->mm, &patience));
-	return err == -ENOMEM ? -ENOSPC : err;
-}
-
 /*
  * Zero what (2) has left. gfp: without GFP_RECLAIM if another page is locked,
  * as that one may be above: then it is tried only. 0, -ENOMEM, or -EAGAIN.
@@ -203,16 +190,10 @@ static int clean_tail(struct inode *inode, gfp_t gfp)
 	return err;
 }
 
-/* The size is about to grow, with io_lock held alone. 0 or -ENOSPC. */
+/* The size is about to grow, with io_lock held alone. 0 or -ENOROOM. */
 static int before_growth(struct inode *inode) must_hold(inode->io_lock)
 {
-	struct oom_patience patience = { 0 };
-	int err;
-
-	do
-		err = clean_tail(inode, GFP_CUT);
-	while (err && anon_wait_for_room(inode->vol->mm, &patience));
-	return err ? -ENOSPC : 0;
+	return clean_tail(inode, GFP_CUT) ? -ENOROOM : 0;
 }
 
 /* --- cutting ------------------------------------------------------------------ */
@@ -267,12 +248,11 @@ static int zero_ends(struct inode *inode, const struct range *r)
 	int err = 0;
 
 	if (r->start >> PAGE_SHIFT == r->end >> PAGE_SHIFT)
-		return zero_part_wait(inode, r->start >> PAGE_SHIFT, from, to);
+		return zero_part(inode, r->start >> PAGE_SHIFT, from, to);
 	if (from)
-		err = zero_part_wait(inode, r->start >> PAGE_SHIFT, from,
-				     PAGE_SIZE);
+		err = zero_part(inode, r->start >> PAGE_SHIFT, from, PAGE_SIZE);
 	if (!err && to)
-		err = zero_part_wait(inode, r->end >> PAGE_SHIFT, 0, to);
+		err = zero_part(inode, r->end >> PAGE_SHIFT, 0, to);
 	return err;
 }
 
@@ -324,12 +304,13 @@ int anon_file_fallocate(struct inode *inode, int mode, uint64_t offset,
 	rwlock_lock(&inode->io_lock);
 	if (what == FALLOC_FL_PUNCH_HOLE) {
 		err = punch(inode, &r);
-		modified(inode, SIZE_KEEP, 0);
+		if (!err)
+			modified(inode, SIZE_KEEP, 0);
 	} else {
 		err = allocate(inode, mode, &r);
 	}
 	rwlock_unlock(&inode->io_lock);
-	return err;
+	return err == -ENOMEM ? -ENOROOM : err;
 }
 
 /* Where it is looked for from, or what was found: within the file. */
@@ -369,11 +350,7 @@ int anon_file_read_page(struct inode *inode, pgoff_t index, void *to)
 
 int anon_file_fill_page(struct inode *inode, struct page *page, gfp_t gfp)
 {
-	int err = anon_fill(&inode->mapping, page, gfp);
-
-	if (!err)
-		page_set(page, PG_uptodate);
-	return err;
+	return anon_fill(&inode->mapping, page, gfp);
 }
 
 int anon_file_prepare_page(struct inode *inode, struct page *page, gfp_t gfp)
@@ -385,8 +362,8 @@ int anon_file_prepare_page(struct inode *inode, struct page *page, gfp_t gfp)
 		if (!(gfp & GFP_RECLAIM))
 			return -EAGAIN;
 		err = clean_tail(inode, GFP_MEMALLOC);
-		if (err) /* locked by another: as good as no room, for now */
-			return err == -EAGAIN ? -ENOMEM : err;
+		if (err) /* -EAGAIN: locked by another, who is above us */
+			return err;
 	}
 	err = anon_charge(&inode->mapping, page);
 	/* Zeroes that were a hole: nobody keeps them for who was refused. */

@@ -37,7 +37,7 @@ static char *copy_target(struct mm *mm, const char *target, int *err)
 	*err = -ENAMETOOLONG;
 	if (len > TARGET_MAX)
 		return NULL;
-	*err = -ENOSPC;
+	*err = -ENOROOM;
 	copy = anon_kmalloc(mm, len + 1);
 	if (!copy)
 		return NULL;
@@ -48,16 +48,9 @@ static char *copy_target(struct mm *mm, const char *target, int *err)
 
 static struct anon_inode *alloc(struct anon_volume *av)
 {
-	struct oom_patience patience = { 0 };
-	struct anon_inode *ai;
-
-	do
-		ai = anon_may_grow(av->vol.mm)
-			     ? kmem_cache_zalloc(&av->inode_cache,
-						 GFP_KERNEL | GFP_GROWTH)
-			     : NULL;
-	while (!ai && anon_wait_for_room(av->vol.mm, &patience));
-	return ai;
+	if (!anon_may_grow(av->vol.mm))
+		return NULL;
+	return kmem_cache_zalloc(&av->inode_cache, GFP_KERNEL | GFP_GROWTH);
 }
 
 /* What is of one type only. target: taken over. */
@@ -92,6 +85,7 @@ struct anon_inode *anon_inode_new(struct anon_volume *av,
 	*err = -ENOSPC;
 	if (!count_up(av))
 		goto out_target;
+	*err = -ENOROOM;
 	ai = alloc(av);
 	if (!ai)
 		goto out_count;

@@ -3,7 +3,7 @@
  *
  *   (1) All that grows with use is in slabs, inside the budget; outside it is
  *       this struct alone. The buckets are one block, taken at mount.
- *   (2) Whatever asks for more waits and is judged before a lock is taken.
+ *   (2) Whatever asks for more gets it before a lock is taken, or -ENOROOM.
  */
 #include "fs/anon_volume.h"
 
@@ -32,29 +32,13 @@ enum {
 };
 
 #define FILE_SIZE_MAX (1ull << 50)
-#define WAIT_NS	      (20 * NSEC_PER_MSEC)
 
 /* --- room ------------------------------------------------------------------ */
 
-bool anon_wait_for_room(struct mm *mm, struct oom_patience *p)
-{
-	if (oom_judge(mm, p) == OOM_REFUSE)
-		return false;
-	os_sleep_ns(WAIT_NS);
-	return true;
-}
-
 void *anon_kmalloc(struct mm *mm, size_t size)
 {
-	struct oom_patience patience = { 0 };
-	void *p;
-
-	do
-		p = anon_may_grow(mm)
-			    ? kmalloc(mm, size, GFP_KERNEL | GFP_GROWTH)
-			    : NULL;
-	while (!p && anon_wait_for_room(mm, &patience));
-	return p;
+	return anon_may_grow(mm) ? kmalloc(mm, size, GFP_KERNEL | GFP_GROWTH)
+				 : NULL;
 }
 
 /* --- opening and closing ---------------------------------------------------- */

@@ -9,7 +9,6 @@
 #define FS_ANON_VOLUME_H
 
 #include "fs/volume.h"
-#include "mm/oom.h"
 #include "mm/slab.h"
 #include "swap/anon.h"
 
@@ -54,14 +53,7 @@ static inline struct anon_volume *anon_volume_of(struct volume *vol)
 	return container_of(vol, struct anon_volume, vol);
 }
 
-/*
- * An allocation of what grows has failed: sleep for a moment and return true,
- * or return false: -ENOSPC. The caller holds no lock below io_lock. p is all
- * zeroes at the beginning of the operation.
- */
-bool anon_wait_for_room(struct mm *mm, struct oom_patience *p);
-
-/* Growth: an object of size bytes (mm/kmalloc.h), or NULL: -ENOSPC. */
+/* Growth: an object of size bytes (mm/kmalloc.h), or NULL: -ENOROOM. */
 void *anon_kmalloc(struct mm *mm, size_t size);
 
 #endif

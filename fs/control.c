@@ -22,6 +22,9 @@ enum { NR_HANDLES = 64, HANDLE_BYTES = 32768 };
 
 enum { NR_NODES_MAX = 96 };
 
+/* Inode numbers that no volume gives out, nor any SOURCE. */
+#define CONTROL_INO_FIRST (1ull << 62)
+
 struct node {
 	uint64_t parent;
 	const char *name;
@@ -241,7 +244,7 @@ int control_getattr(const struct control *c, uint64_t id, struct stat *st)
 	if (!node)
 		return -ENOENT;
 	*st = (struct stat){
-		.st_ino = id,
+		.st_ino = CONTROL_INO_FIRST + id,
 		.st_uid = c->vol->owner,
 		.st_gid = c->vol->owner_gid,
 		.st_nlink = node->is_dir ? 2 : 1,

@@ -25,12 +25,17 @@ static void fill_file_info(struct fuse_file_info *fi, struct open_file *file,
 static void run_open(struct request *rq)
 {
 	struct fuse_file_info fi;
-	struct open_file *file;
+	struct open_file *file = open_file_alloc(rq->vol);
 	int err, flags = args_of(rq)->flags;
 
-	inode_ref(rq->inode);
-	file = open_file_new(rq->inode, flags, &err);
 	if (!file) {
+		op_end_err(rq, -ENOMEM);
+		return;
+	}
+	inode_ref(rq->inode);
+	err = open_file_begin(file, rq->inode, flags);
+	if (err) {
+		open_file_free(rq->vol, file);
 		inode_put(rq->inode);
 		op_end_err(rq, err);
 		return;
@@ -102,18 +107,22 @@ static void run_create(struct request *rq)
 	struct fuse_entry_param e;
 	struct fuse_file_info fi;
 	struct dir_entry entry;
-	struct open_file *file = NULL;
-	int err = ops->make(rq->inode, &make, &entry);
+	/* First, so that no name is left if there is none. */
+	struct open_file *file = open_file_alloc(rq->vol);
+	int err = file ? ops->make(rq->inode, &make, &entry) : -ENOROOM;
 
 	if (err) {
+		if (file)
+			open_file_free(rq->vol, file);
 		op_end_err(rq, err);
 		return;
 	}
 	if (a->flags & O_TRUNC && entry.attr.st_size > 0)
 		err = ops->truncate(entry.inode, 0);
 	if (!err)
-		file = open_file_new(entry.inode, a->flags, &err);
-	if (!file) {
+		err = open_file_begin(file, entry.inode, a->flags);
+	if (err) {
+		open_file_free(rq->vol, file);
 		inode_forget(entry.inode, 1);
 		inode_put(entry.inode);
 		op_end_err(rq, err);

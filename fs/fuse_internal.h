@@ -56,7 +56,10 @@ struct request *op_defer(fuse_req_t req, fuse_ino_t ino);
 void op_queue(struct request *rq, enum request_class class,
 	      void (*run)(struct request *rq));
 
-/* Reply, and end the request. err: 0 or -errno. */
+/*
+ * Reply, and end the request. err: 0 or -errno; with -ENOROOM its run function
+ * may be called once more, later.
+ */
 void op_end_err(struct request *rq, int err);
 void op_end_entry(struct request *rq, int err, struct dir_entry *entry);
 /* With the attributes of rq->inode. */

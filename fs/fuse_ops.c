@@ -16,6 +16,8 @@
 
 #include "fs/fuse_internal.h"
 
+#include <errno.h>
+
 /*
  * How long the kernel may believe names and attributes. All changes come
  * through the kernel itself, but for those made in the SOURCE behind our back.
@@ -52,8 +54,27 @@ void op_queue(struct request *rq, enum request_class class,
 
 /* --- replies -------------------------------------------------------------- */
 
+static void run_again(struct request *rq)
+{
+	request_queue(&rq->fs->requests, rq, rq->class);
+}
+
+/* No room now: parked, and run again; false: it has waited enough. */
+static bool waits_for_room(struct request *rq)
+{
+	if (oom_judge(rq->vol->mm, &rq->oom) == OOM_REFUSE)
+		return false;
+	request_park(&rq->fs->requests, rq, BALANCE_PAUSE_MAX / 10, run_again);
+	return true;
+}
+
 void op_end_err(struct request *rq, int err)
 {
+	if (err == -ENOROOM) {
+		if (waits_for_room(rq))
+			return;
+		err = -ENOSPC;
+	}
 	if (args_of(rq)->other)
 		inode_put(args_of(rq)->other);
 	fuse_reply_err(rq->token, -err);

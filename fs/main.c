@@ -89,6 +89,16 @@ static bool any_anon(const struct process *p)
 	return any;
 }
 
+/* Nobody shall believe in a limit that is none. */
+static bool check_anon_options(const struct process *p)
+{
+	if (!p->options.anon_option || any_anon(p))
+		return true;
+	log_line("option %s: is for anon volumes, and there is none",
+		 p->options.anon_option);
+	return false;
+}
+
 /* None of them lies where it would have to be swapped in to be swapped to. */
 static bool check_swaps(const struct process *p)
 {
@@ -189,11 +199,8 @@ static void say_swap(const struct process *p)
 {
 	uint64_t total, used;
 
-	if (!any_anon(p)) {
-		if (p->options.nr_swaps > 0)
-			log_line("swap is for anon volumes, and there is none");
+	if (!any_anon(p))
 		return;
-	}
 	swap_usage(p->fs.mm->swap, &total, &used);
 	if (total == 0)
 		log_line("no swap: anon volumes have only the memory; add "
@@ -250,8 +257,7 @@ static int start_mount(struct process *p, struct mount *m)
 static bool start_all(struct process *p)
 {
 	struct fs *fs = &p->fs;
-	bool swap = any_anon(p) || p->options.nr_swaps > 0;
-	int err = fs_init(fs, p->options.mem, BUFFER_BYTES, swap);
+	int err = fs_init(fs, p->options.mem, BUFFER_BYTES, any_anon(p));
 
 	if (!err)
 		err = fuse_buffer_init(&p->buffers, session_buffer_size(fs),
@@ -454,11 +460,13 @@ static int run_behind(struct process *p)
 
 	if (pipe2(ready, O_CLOEXEC) < 0) {
 		log_line("pipe: %s", strerror(errno));
+		discard_swaps(p);
 		return EXIT_FAILURE;
 	}
 	child = fork();
 	if (child < 0) {
 		log_line("fork: %s", strerror(errno));
+		discard_swaps(p);
 		return EXIT_FAILURE;
 	}
 	if (child > 0) {
@@ -485,7 +493,8 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	p.mounts = calloc(p.options.nr_pairs, sizeof(*p.mounts));
-	if (!p.mounts || !open_sources(&p) || !check_swaps(&p))
+	if (!p.mounts || !open_sources(&p) || !check_anon_options(&p) ||
+	    !check_swaps(&p))
 		return EXIT_FAILURE;
 	if (!open_swaps(&p)) {
 		discard_swaps(&p);

@@ -5,27 +5,30 @@
 
 #include <errno.h>
 
-struct open_file *open_file_new(struct inode *inode, int flags, int *err)
+struct open_file *open_file_alloc(struct volume *vol)
+{
+	return kmem_cache_zalloc(&vol->fs->open_files, GFP_KERNEL);
+}
+
+void open_file_free(struct volume *vol, struct open_file *file)
+{
+	kmem_cache_free(&vol->fs->open_files, file);
+}
+
+int open_file_begin(struct open_file *file, struct inode *inode, int flags)
 {
 	struct volume *vol = inode->vol;
-	struct open_file *file;
+	int err = vol->ops->open(inode, flags);
 
-	*err = vol->ops->open(inode, flags);
-	if (*err)
-		return NULL;
-	file = kmem_cache_zalloc(&vol->fs->open_files, GFP_KERNEL);
-	if (!file) {
-		vol->ops->release(inode);
-		*err = -ENOMEM;
-		return NULL;
-	}
+	if (err)
+		return err;
 	mutex_init(&file->lock);
 	file->inode = inode;
 	mutex_lock(&vol->opens_lock);
 	list_add(&vol->open_files, &file->link);
 	mutex_unlock(&vol->opens_lock);
 	file->wb_err_since = errseq_sample(&inode->mapping.wb_err);
-	return file;
+	return 0;
 }
 
 void open_file_release(struct open_file *file)
@@ -36,7 +39,7 @@ void open_file_release(struct open_file *file)
 	mutex_lock(&vol->opens_lock);
 	list_del(&file->link);
 	mutex_unlock(&vol->opens_lock);
-	kmem_cache_free(&vol->fs->open_files, file);
+	open_file_free(vol, file);
 	vol->ops->release(inode);
 	inode_put(inode);
 }

@@ -5,6 +5,8 @@
 #include "fs/inode.h"
 #include "mm/readahead.h"
 
+struct volume;
+
 struct open_file {
 	struct list_head link; /* in volume.open_files */
 	struct inode *inode;
@@ -14,11 +16,15 @@ struct open_file {
 	uint32_t wb_err_since; /* errors up to here were reported (lock) */
 };
 
+/* Memory for one, before anything is made that it is for; NULL: none. */
+struct open_file *open_file_alloc(struct volume *vol);
+/* It was not begun after all. */
+void open_file_free(struct volume *vol, struct open_file *file);
 /*
- * Open for O_RDONLY, O_WRONLY or O_RDWR (of flags). Returns NULL and *err =
- * -errno. The inode's ref is taken over.
+ * Open for O_RDONLY, O_WRONLY or O_RDWR (of flags). 0 or -errno. The inode's ref
+ * is taken over unless it fails.
  */
-struct open_file *open_file_new(struct inode *inode, int flags, int *err);
+int open_file_begin(struct open_file *file, struct inode *inode, int flags);
 /* The last reference of one open(2) is gone. */
 void open_file_release(struct open_file *file);
 

@@ -159,6 +159,7 @@ static bool set_swap(struct options *o, const char *value)
 	struct swap_option *s = &o->swaps[o->nr_swaps];
 	size_t len = strlen(value);
 
+	o->anon_option = "swap";
 	if (o->nr_swaps == SWAP_AREAS_MAX)
 		return refuse("swap", value, "one too many");
 	if (colon && options_size(colon + 1, &s->size))
@@ -179,14 +180,18 @@ static bool set_swap(struct options *o, const char *value)
 
 static bool set_size(struct options *o, const char *value)
 {
+	o->anon_option = "size";
 	if (!options_size(value, &o->anon.size))
 		return refuse("size", value,
 			      "is not a size (such as 64M or 2G)");
+	if (o->anon.size > UINT64_MAX - PAGE_SIZE)
+		return refuse("size", value, "is too large");
 	return true;
 }
 
 static bool set_nr_inodes(struct options *o, const char *value)
 {
+	o->anon_option = "nr_inodes";
 	if (!options_size(value, &o->anon.nr_inodes))
 		return refuse("nr_inodes", value,
 			      "is not a number (such as 1000 or 10k)");
@@ -209,6 +214,7 @@ static bool set_mode(struct options *o, const char *value)
 {
 	unsigned long mode;
 
+	o->anon_option = "mode";
 	if (!parse_number(value, 8, 07777, &mode))
 		return refuse("mode", value, "is not a mode (such as 1777)");
 	o->anon.mode = (mode_t)mode;
@@ -219,6 +225,7 @@ static bool set_uid(struct options *o, const char *value)
 {
 	unsigned long uid;
 
+	o->anon_option = "uid";
 	if (!parse_number(value, 10, UINT32_MAX - 1, &uid))
 		return refuse("uid", value, "is not the number of a user");
 	o->anon.uid = (uid_t)uid;
@@ -229,6 +236,7 @@ static bool set_gid(struct options *o, const char *value)
 {
 	unsigned long gid;
 
+	o->anon_option = "gid";
 	if (!parse_number(value, 10, UINT32_MAX - 1, &gid))
 		return refuse("gid", value, "is not the number of a group");
 	o->anon.gid = (gid_t)gid;

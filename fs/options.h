@@ -16,6 +16,7 @@ struct options {
 	size_t mem;	/* bytes */
 	int swappiness; /* -1: the default */
 	struct anon_limits anon;
+	const char *anon_option; /* one of anon volumes that was given */
 	unsigned int nr_swaps;
 	struct swap_option {
 		char path[PATH_MAX];

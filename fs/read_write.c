@@ -386,6 +386,10 @@ void rw_write_slow(struct request *rq)
 		err = write_pages(rq, GFP_KERNEL | GFP_GROWTH);
 		rwlock_unlock_shared(&rq->inode->io_lock);
 	}
+	if (err == -EAGAIN) { /* a page that it may not wait for */
+		request_park(e, rq, BALANCE_PAUSE_MAX / 10, write_again);
+		return;
+	}
 	if (err == -ENOMEM) {
 		if (oom_judge(rq->vol->mm, &rq->oom) == OOM_WAIT) {
 			request_park(e, rq, BALANCE_PAUSE_MAX / 10,

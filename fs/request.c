@@ -198,6 +198,7 @@ void request_queue(struct request_engine *e, struct request *rq,
 		   enum request_class class)
 {
 	vmstat_inc(e->mm, PATH_WORKER);
+	rq->class = class;
 	mutex_lock(&e->lock);
 	list_add_tail(&e->queues[class].requests, &rq->link);
 	cond_signal(&e->queues[class].more);

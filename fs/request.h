@@ -49,6 +49,7 @@ struct request {
 	uint64_t offset;
 	size_t size;
 
+	enum request_class class; /* it was queued for */
 	/* What a worker runs; it answers, and ends the request. */
 	void (*run)(struct request *rq);
 	/* Called once when a read or write has ended; see below. */

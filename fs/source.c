@@ -355,6 +355,10 @@ bool source_conflicts(const struct source *a, const struct source *b)
 {
 	if (strcmp(a->mountpoint, b->mountpoint) == 0)
 		return !refuse("mount point %s is given twice", a->mountpoint);
+	if (is_within(a->mountpoint, b->mountpoint) ||
+	    is_within(b->mountpoint, a->mountpoint))
+		return !refuse("mount points %s and %s are inside one another",
+			       a->mountpoint, b->mountpoint);
 	if (!a->anon && !b->anon &&
 	    (is_within(a->path, b->path) || is_within(b->path, a->path)))
 		return !refuse("sources %s and %s overlap", a->path, b->path);

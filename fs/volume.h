@@ -24,8 +24,15 @@ struct control;
 struct text;
 
 /*
+ * No room now: whoever asks is judged (mm/oom.h), and if it is worth waiting
+ * parked and run again, without a worker. It never leaves fs/.
+ */
+#define ENOROOM 4096
+
+/*
  * Functions may block (they are called by workers) unless it says otherwise,
- * and return 0 or -errno unless it says otherwise.
+ * and return 0 or -errno unless it says otherwise. Those that make something
+ * may return -ENOROOM, and have done nothing then.
  */
 struct volume_ops {
 	const char *kind; /* "file" or "anon" */

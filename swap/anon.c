@@ -336,33 +336,75 @@ void anon_truncate(struct address_space *m, pgoff_t first, pgoff_t last)
 	page_cache_truncate_range(m, first, last);
 }
 
-pgoff_t anon_seek_data(struct address_space *m, pgoff_t first)
+static bool is_stored(const void *entry)
 {
-	pgoff_t index = first;
-	void *entry;
+	return entry &&
+	       !(xa_is_value(entry) && anon_value_is_zero(xa_to_value(entry)));
+}
+
+bool anon_is_stored(struct address_space *m, pgoff_t index)
+{
+	bool stored;
 
 	mutex_lock(&m->lock);
-	do
-		entry = xa_find(&m->pages, &index, UINT64_MAX, XA_PRESENT);
-	while (entry && xa_is_value(entry) &&
-	       anon_value_is_zero(xa_to_value(entry)) && index++ < UINT64_MAX);
+	stored = is_stored(xa_load(&m->pages, index));
 	mutex_unlock(&m->lock);
-	return entry ? index : UINT64_MAX;
+	return stored;
+}
+
+/* Readers need the lock too: it is given up after so many entries. */
+enum { SEEK_BATCH = 512 };
+
+/* A part of the search; true: it is over, and *index the result. */
+static bool seek_data_part(struct address_space *m, pgoff_t *index)
+	must_hold(m->lock)
+{
+	for (unsigned int i = 0; i < SEEK_BATCH; i++) {
+		const void *entry =
+			xa_find(&m->pages, index, UINT64_MAX, XA_PRESENT);
+
+		if (!entry)
+			*index = UINT64_MAX;
+		if (!entry || is_stored(entry))
+			return true;
+		++*index;
+	}
+	return false;
+}
+
+static bool seek_hole_part(struct address_space *m, pgoff_t *index)
+	must_hold(m->lock)
+{
+	for (unsigned int i = 0; i < SEEK_BATCH; i++) {
+		if (!is_stored(xa_load(&m->pages, *index)))
+			return true;
+		++*index;
+	}
+	return false;
+}
+
+pgoff_t anon_seek_data(struct address_space *m, pgoff_t first)
+{
+	bool over;
+
+	do {
+		mutex_lock(&m->lock);
+		over = seek_data_part(m, &first);
+		mutex_unlock(&m->lock);
+	} while (!over);
+	return first;
 }
 
 pgoff_t anon_seek_hole(struct address_space *m, pgoff_t first)
 {
-	pgoff_t index = first;
-	void *entry;
+	bool over;
 
-	mutex_lock(&m->lock);
-	while ((entry = xa_load(&m->pages, index)) &&
-	       !(xa_is_value(entry) &&
-		 anon_value_is_zero(xa_to_value(entry))) &&
-	       index < UINT64_MAX)
-		index++;
-	mutex_unlock(&m->lock);
-	return index;
+	do {
+		mutex_lock(&m->lock);
+		over = seek_hole_part(m, &first);
+		mutex_unlock(&m->lock);
+	} while (!over);
+	return first;
 }
 
 const struct address_space_ops anon_aops = {

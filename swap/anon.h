@@ -66,10 +66,13 @@ void anon_punch(struct address_space *m, pgoff_t first, pgoff_t last);
 /*
  * Reserve memory and swap for every page of [first, last], at full size: they
  * can be written from now on, whatever to, until they are truncated. 0, or
- * -ENOSPC and nothing has changed.
+ * -ENOSPC (or -ENOMEM: no frame now) and nothing has changed. The caller keeps
+ * writers of the mapping away.
  */
 int anon_reserve(struct address_space *m, pgoff_t first, pgoff_t last);
 
+/* Is anything but zeroes stored at index? */
+bool anon_is_stored(struct address_space *m, pgoff_t index);
 /* The first index from "first" on that is stored / is a hole; or UINT64_MAX. */
 pgoff_t anon_seek_data(struct address_space *m, pgoff_t first);
 pgoff_t anon_seek_hole(struct address_space *m, pgoff_t first);

@@ -316,7 +316,7 @@ int anon_reserve(struct address_space *m, pgoff_t first, pgoff_t last)
 	}
 	if (err)
 		empty_blanks(m, first, last);
-	return err == -ENOMEM ? -ENOSPC : err;
+	return err;
 }
 
 void anon_unreserve(struct address_space *m, pgoff_t first, pgoff_t last)

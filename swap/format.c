@@ -76,7 +76,8 @@ static int check_regular(int fd, const char *path, struct stat *st,
 		return problem(why, -EINVAL,
 			       "%s is not a regular file; swap is a file",
 			       path);
-	if (st->st_uid != geteuid() && geteuid() != 0)
+	/* Who owns it, or has it open, could read and write what is in it. */
+	if (st->st_uid != geteuid())
 		return problem(why, -EPERM, "%s belongs to somebody else",
 			       path);
 	return 0;
@@ -189,12 +190,16 @@ static int open_locked(const char *path, bool create, bool *created,
 			       "%s does not exist; make it with plimsollctl "
 			       "mkswap, or give a size (swap=PATH:SIZE)",
 			       path);
+	if (fd < 0 && errno == EEXIST)
+		return problem(why, -EEXIST, "%s is a link to nothing", path);
 	if (fd < 0)
 		return problem(why, -errno, "%s: %s", path, strerror(errno));
 	err = check_regular(fd, path, st, why);
 	if (!err)
 		err = lock_file(fd, path, why);
 	if (err) {
+		if (*created)
+			unlink(path);
 		close(fd);
 		return err;
 	}
