@@ -55,7 +55,7 @@ enum pageout_result {
 
 /*
  * Calls up. None of them is made with the mapping's lock held, but for
- * page_dropped().
+ * page_dropped(), value_taken() and value_left().
  */
 struct address_space_ops {
 	bool anon; /* for address_space.anon */

@@ -175,19 +175,29 @@ void lru_rotate(struct mm *mm, struct page *page)
 void lru_rescue(struct mm *mm, unsigned long nr)
 {
 	struct list_head *from = &mm->lru.lists[LRU_UNEVICTABLE];
+	struct page *rescued[RECLAIM_CLUSTER];
+	unsigned int n = 0;
 
 	if (lru_size(&mm->lru, LRU_UNEVICTABLE) == 0)
 		return;
-	mutex_lock(&mm->lru.lock);
 	nr = min_of(nr, (unsigned long)RECLAIM_CLUSTER);
+	mutex_lock(&mm->lru.lock);
 	for (; nr > 0 && !list_empty(from); nr--) {
 		struct page *page = list_last_entry(from, struct page, lru);
 
+		/* Without a reference it could be freed in between (3). */
+		if (!page_get_unless_zero(page)) {
+			list_move(from, &page->lru);
+			continue;
+		}
 		unlink_page(mm, page);
 		page_clear(page, PG_unevictable | PG_active);
 		link_page(mm, page, true);
+		rescued[n++] = page;
 	}
 	mutex_unlock(&mm->lru.lock);
+	while (n > 0)
+		page_put(mm, rescued[--n]);
 }
 
 void lru_drain(struct mm *mm)
@@ -292,6 +302,9 @@ void lru_note_cost(struct mm *mm, enum lru_kind kind, unsigned long nr_io,
 	mutex_unlock(&v->lock);
 }
 
+/* A share of one in two hundred is to be more than nothing. */
+enum { SHARE_UNIT = 256 };
+
 void lru_shares(struct mm *mm, unsigned long share[NR_LRU_KINDS])
 {
 	unsigned long swappiness = vm_get(mm, VM_SWAPPINESS);
@@ -304,8 +317,10 @@ void lru_shares(struct mm *mm, unsigned long share[NR_LRU_KINDS])
 	mutex_unlock(&v->lock);
 	/* Neither kind is ever more than twice as dear as both (Linux). */
 	total = anon + file;
-	share[LRU_ANON] = swappiness * (total + 1) / (total + anon + 1);
-	share[LRU_FILE] = (200 - swappiness) * (total + 1) / (total + file + 1);
+	share[LRU_ANON] =
+		SHARE_UNIT * swappiness * (total + 1) / (total + anon + 1);
+	share[LRU_FILE] = SHARE_UNIT * (200 - swappiness) * (total + 1) /
+			  (total + file + 1);
 }
 
 unsigned long lru_scan_now(struct mm *mm, enum lru_kind kind, unsigned long nr,

@@ -255,10 +255,12 @@ static void plan_scan(struct mm *mm, const struct scan_control *sc,
 						      sc)
 					: 0;
 		else
-			k->want = lru_scan_now(mm, (enum lru_kind)kind,
-					       all * size[kind] * share[kind] /
-						       weight,
-					       RECLAIM_CLUSTER);
+			k->want = lru_scan_now(
+				mm, (enum lru_kind)kind,
+				(unsigned long)((unsigned __int128)all *
+						size[kind] * share[kind] /
+						weight),
+				RECLAIM_CLUSTER);
 		if (k->want > 0)
 			k->want_active = at_priority(
 				lru_size(&mm->lru, list + LRU_ACTIVE), sc);

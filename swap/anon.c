@@ -211,7 +211,6 @@ void anon_set_dirty(struct address_space *m, struct page *page)
 
 static void anon_read_run(struct address_space *m, struct page_run *run)
 {
-	lru_note_cost(m->mm, LRU_ANON, run->nr, 0);
 	swap_in_run(m->mm->swap, run);
 }
 
@@ -255,7 +254,6 @@ int anon_fill(struct address_space *m, struct page *page, gfp_t gfp)
 			   gfp & GFP_RECLAIM);
 	if (err)
 		return err;
-	lru_note_cost(m->mm, LRU_ANON, 1, 0);
 	filled(m, page);
 	return 0;
 }

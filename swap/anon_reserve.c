@@ -291,8 +291,8 @@ int anon_reserve(struct address_space *m, pgoff_t first, pgoff_t last)
 	struct mm *mm = m->mm;
 	int err;
 
-	/* Not even if all of it were free. */
-	if (last - first >= anon_pages_total(mm)) {
+	/* Not even if what the mapping has were all in the range. */
+	if (last - first >= anon_pages_left(mm) + m->nr_pages + m->nr_values) {
 		vmstat_inc(mm, ENOSPC_RESERVED);
 		return -ENOSPC;
 	}

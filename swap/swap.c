@@ -35,8 +35,11 @@ void swap_update_room(struct swap *s)
 	room = max_of(room, 0l) * (long)SWAP_CLUSTER_PAGES;
 	if (b)
 		room += (SWAP_CLUSTER_SIZE - b->fill) / SWAP_OBJECT_MAX;
-	atomic_store(&s->mm->nr_swap_free, room);
-	atomic_store(&s->mm->swap_compacting, compact);
+	/* Everybody reads these: written only when they change. */
+	if (atomic_load(&s->mm->nr_swap_free) != room)
+		atomic_store(&s->mm->nr_swap_free, room);
+	if (atomic_load(&s->mm->swap_compacting) != (compact || s->moving))
+		atomic_store(&s->mm->swap_compacting, compact || s->moving);
 	if (compact)
 		cond_signal(&s->compact_wake);
 }
@@ -138,8 +141,11 @@ static void cluster_unused(struct swap *s, const struct swap_place *p)
 			give_cluster(s, p);
 		}
 		break;
-	case CLUSTER_WRITING: /* by who has the buffer */
-	case CLUSTER_MOVING:  /* by the compactor */
+	case CLUSTER_WRITING: /* by who writes it; or it failed, and waits */
+		if (!b->writing && b->nr_failed > 0)
+			swap_drop_if_unused(s, b);
+		break;
+	case CLUSTER_MOVING: /* by the compactor */
 		break;
 	case CLUSTER_FREE:
 	case CLUSTER_BAD:
@@ -354,6 +360,7 @@ static int add_area(struct swap *s, struct swap_area area, uint32_t nr_clusters,
 		    swap_map_at(&area.map, bad[i])->state == CLUSTER_FREE)
 			swap_map_set_bad(&area.map, bad[i]);
 	s->areas[s->nr_areas++] = area;
+	s->unstick_area = s->nr_areas; /* nothing is stuck */
 	s->nr_clusters += area.map.nr_free;
 	s->nr_free += area.map.nr_free;
 	swap_update_room(s);

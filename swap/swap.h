@@ -53,6 +53,8 @@ struct swap_area {
 	bool direct;	     /* else the host's page cache is in between (C) */
 	char *name;	     /* of the file, for people; or NULL (C) */
 	struct swap_map map; /* (L) */
+	bool failing;	     /* its last write was in vain (L) */
+	uint64_t written_ns; /* when a cluster of it was last written (L) */
 };
 
 /* A cluster in memory; (L) likewise. */
@@ -65,6 +67,7 @@ struct swap_buffer {
 	uint32_t cluster;	/* (L) */
 	uint32_t fill;		/* bytes of objects in it (L) */
 	unsigned int nr_failed; /* attempts to write it (L) */
+	unsigned int nr_alone;	/* of them, while others were written (L) */
 	uint64_t failed_ns;	/* when the last one was (L) */
 	struct swap *swap;	/* (C) */
 	struct iovec iov;	/* while writing */
@@ -101,15 +104,19 @@ struct swap {
 	uint32_t seq;	       /* of the last cluster begun (L) */
 	uint64_t garbage;      /* void bytes of full clusters (L) */
 	uint64_t barren;       /* garbage when none was worth moving (L) */
+	uint32_t nr_barren;    /* clusters looked at since one was (L) */
+	bool moving;	       /* one is being moved: soon there is room (L) */
 	uint32_t barren_worth; /* ... by this measure (L) */
-	uint64_t written_ns;   /* when a cluster was last written (L) */
-	bool blocked;	     /* the compactor finds no buffer to move to (L) */
-	uint64_t unstuck_ns; /* when it last took STUCK for FULL again (L) */
-	uint32_t nr_stuck;   /* clusters in state STUCK (L) */
-	uint32_t nr_clusters, nr_free; /* in all areas (L) */
+	bool blocked;	      /* the compactor finds no buffer to move to (L) */
+	bool waits_for_write; /* the compactor does (L) */
+	uint64_t unstuck_ns; /* when it last began to take STUCK for FULL (L) */
+	uint32_t unstick_area, unstick; /* ... and how far it has come (L) */
+	uint32_t nr_stuck;		/* clusters in state STUCK (L) */
+	uint32_t nr_clusters, nr_free;	/* in all areas (L) */
 
 	struct mutex read_lock;
 	struct cond read_returned;
+	unsigned int nr_sleepers;    /* who wait for a read (read_lock) */
 	struct list_head reads_free; /* (read_lock) */
 	struct list_head waiting;    /* runs, for a read (read_lock) */
 	struct swap_read reads[SWAP_READS_MAX];
@@ -176,7 +183,12 @@ bool swap_any_failed(struct swap *s) must_hold(s->lock);
 void swap_drop_if_unused(struct swap *s, struct swap_buffer *b)
 	must_hold(s->lock);
 /* A cluster that failed so often is bad, if others can be written meanwhile. */
-enum { SWAP_ATTEMPTS_MAX = 3 };
+enum { SWAP_ATTEMPTS_MAX = 3, SWAP_ALONE_MAX = 2 };
+static inline bool swap_is_bad(const struct swap_buffer *b)
+{
+	return b->nr_failed >= SWAP_ATTEMPTS_MAX &&
+	       b->nr_alone >= SWAP_ALONE_MAX;
+}
 
 /* --- users: swap.c --------------------------------------------------------- */
 
@@ -212,13 +224,6 @@ int swap_in_page(struct swap *s, uint64_t mapping, pgoff_t index,
 
 /* By the owner of the pages (swap/anon.c): err 0 or -errno. Unlocks it. */
 void swap_page_in_done(struct page *page, struct page_run *run, int err);
-
-/*
- * Is this a whole object of that owner? 0, or -EIO. To have it unpacked, "to"
- * is a page.
- */
-int swap_unpack(struct swap *s, const void *object, uint32_t size, uint32_t seq,
-		uint64_t mapping, pgoff_t index, void *to);
 
 /* --- making room: swap_compact.c ------------------------------------------- */
 

@@ -32,7 +32,7 @@ enum { LOW_SHARE = 32, LOW_MIN = 4, LOW_MAX = 64 };
  */
 enum {
 	WORTH_BYTES = SWAP_CLUSTER_SIZE / 16,
-	WORTH_BYTES_LEAST = SWAP_CLUSTER_SIZE / 32,
+	WORTH_BYTES_LEAST = SWAP_OBJECT_MAX,
 };
 
 /* So many clusters are looked at for the best one. */
@@ -78,13 +78,13 @@ uint64_t swap_compactable(struct swap *s)
 
 /* One cluster being moved. */
 struct move {
-	struct swap_place at; /* of the object; size 0: unknown yet */
+	struct swap_place at; /* of the object */
 	uint32_t seq;
 	const char *mem;
 	uint32_t fill; /* bytes of objects in mem */
 	bool damaged;
 	int err; /* -EBUSY, -ENOSPC: not now */
-	unsigned long nr_moved;
+	unsigned long nr_moved, nr_given_up;
 };
 
 /* The tree has this very entry: store the object again (1). */
@@ -106,16 +106,21 @@ static void move_value(struct swap *s, struct address_space *m, struct move *mv,
 }
 
 /* It is in memory: it need not be here as well. */
-static void give_up_copy(struct swap *s, struct address_space *m,
+static bool give_up_copy(struct swap *s, struct address_space *m,
 			 struct page *page, swap_entry_t old)
 {
+	bool given_up = false;
+
 	if (page_trylock(page)) {
 		if (page->mapping == m->id && page_test(page, PG_swapcache) &&
-		    page->private == old && page_test(page, PG_uptodate))
+		    page->private == old && page_test(page, PG_uptodate)) {
 			anon_set_dirty(m, page);
+			given_up = true;
+		}
 		page_unlock(&s->mm->page_waits, page);
 	}
 	page_put(s->mm, page);
+	return given_up;
 }
 
 static void move_object(struct swap *s, struct move *mv,
@@ -136,9 +141,40 @@ static void move_object(struct swap *s, struct move *mv,
 		page = entry;
 	mutex_unlock(&m->lock);
 	if (page)
-		give_up_copy(s, m, page, old);
+		mv->nr_given_up += give_up_copy(s, m, page, old);
 	address_space_unpin(m);
 	swap_submit(s);
+}
+
+/* The object at mv->at.offset, whose size it sets. False: no more, or damaged. */
+static bool next_object(struct move *mv, struct swap_object_header *h)
+{
+	if (mv->at.offset + sizeof(*h) > mv->fill)
+		return false;
+	memcpy(h, mv->mem + mv->at.offset, sizeof(*h));
+	if (h->magic == 0)
+		return false; /* the padding at the end */
+	mv->at.size = (uint32_t)(sizeof(*h) + h->len + SWAP_UNIT - 1) &
+		      ~(SWAP_UNIT - 1);
+	mv->damaged =
+		h->magic != SWAP_OBJECT_MAGIC || h->len > PAGE_SIZE ||
+		mv->at.offset + mv->at.size > mv->fill ||
+		h->check != swap_check(h, mv->mem + mv->at.offset + sizeof(*h),
+				       mv->seq);
+	return !mv->damaged;
+}
+
+/*
+ * All of it is looked at before anything is moved (3): what is moved out of a
+ * cluster that cannot be emptied takes room, and gives none.
+ */
+static void check_objects(struct move *mv)
+{
+	struct swap_object_header h;
+
+	while (next_object(mv, &h))
+		mv->at.offset += mv->at.size;
+	mv->at.offset = 0;
 }
 
 /* Objects from mv->at.offset on; stops where one cannot be moved now. */
@@ -146,21 +182,8 @@ static void move_objects(struct swap *s, struct move *mv)
 {
 	struct swap_object_header h;
 
-	while (mv->at.offset + sizeof(h) <= mv->fill) {
-		memcpy(&h, mv->mem + mv->at.offset, sizeof(h));
-		mv->at.size = (uint32_t)(sizeof(h) + h.len + SWAP_UNIT - 1) &
-			      ~(SWAP_UNIT - 1);
-		if (h.magic == 0)
-			return; /* the padding at the end */
-		if (h.magic != SWAP_OBJECT_MAGIC || h.len > PAGE_SIZE ||
-		    mv->at.offset + mv->at.size > mv->fill ||
-		    h.check != swap_check(&h,
-					  mv->mem + mv->at.offset + sizeof(h),
-					  mv->seq)) {
-			mv->damaged = true; /* (3): nor is what is behind it */
-			return;
-		}
-		mv->err = 0;
+	mv->err = 0;
+	while (next_object(mv, &h)) {
 		move_object(s, mv, &h);
 		if (mv->err)
 			return;
@@ -171,6 +194,9 @@ static void move_objects(struct swap *s, struct move *mv)
 /* The same, waiting for buffers while some are on their way. */
 static void move_all(struct swap *s, struct move *mv)
 {
+	check_objects(mv);
+	if (mv->damaged)
+		return;
 	move_objects(s, mv);
 	while (mv->err == -EBUSY && vmstat_read(s->mm, NR_SWAP_PENDING) > 0) {
 		swap_retry_failed(s); /* nobody else does */
@@ -191,25 +217,35 @@ static void advance(struct swap *s) must_hold(s->lock)
 	s->hand_area = (s->hand_area + 1) % s->nr_areas;
 }
 
-/* Those that could not be moved count again. */
+/* Those that could not be moved count again; some at a time. */
 static void unstick(struct swap *s) must_hold(s->lock)
 {
 	uint64_t now = os_now_ns();
 
-	if (s->nr_stuck == 0 || now - s->unstuck_ns < UNSTICK_NS)
+	if (s->nr_stuck == 0)
 		return;
-	s->unstuck_ns = now;
-	for (unsigned int i = 0; i < s->nr_areas && s->nr_stuck > 0; i++)
-		for (uint32_t n = 1; n < s->areas[i].map.nr; n++) {
-			struct swap_cluster *c =
-				swap_map_at(&s->areas[i].map, n);
+	if (s->unstick_area == s->nr_areas) { /* at the end: rest */
+		if (now - s->unstuck_ns < UNSTICK_NS)
+			return;
+		s->unstuck_ns = now;
+		s->unstick_area = 0;
+		s->unstick = 0;
+	}
+	for (uint32_t n = SEARCH_MAX; n > 0; n--) {
+		struct swap_map *map = &s->areas[s->unstick_area].map;
+		struct swap_cluster *c = swap_map_at(map, s->unstick);
 
-			if (c->state != CLUSTER_STUCK)
-				continue;
+		if (c->state == CLUSTER_STUCK) {
 			c->state = CLUSTER_FULL;
 			s->garbage += SWAP_CLUSTER_SIZE - c->live;
 			s->nr_stuck--;
 		}
+		if (++s->unstick < map->nr)
+			continue;
+		s->unstick = 0;
+		if (++s->unstick_area == s->nr_areas)
+			return;
+	}
 }
 
 /* Will a buffer become free without the compactor's doing? */
@@ -229,19 +265,27 @@ static bool any_free(struct swap *s) must_hold(s->lock)
 	return false;
 }
 
+static uint32_t nr_all(struct swap *s) must_hold(s->lock)
+{
+	uint32_t all = 0;
+
+	for (unsigned int i = 0; i < s->nr_areas; i++)
+		all += s->areas[i].map.nr;
+	return all;
+}
+
 /* The one with the least in use, among many; MOVING then. */
 static bool pick_victim(struct swap *s, struct swap_place *victim)
 	must_hold(s->lock)
 {
 	uint32_t least = SWAP_CLUSTER_SIZE - worth_bytes(s) + 1;
-	uint32_t all = 0;
+	uint32_t all = nr_all(s);
 	bool found = false;
 
-	for (unsigned int i = 0; i < s->nr_areas; i++)
-		all += s->areas[i].map.nr;
 	for (uint32_t n = min_of(all, (uint32_t)SEARCH_MAX); n > 0; n--) {
 		struct swap_cluster *c;
 
+		s->nr_barren++;
 		advance(s);
 		c = swap_map_at(&s->areas[s->hand_area].map, s->hand);
 		if (c->state != CLUSTER_FULL || c->live >= least)
@@ -257,6 +301,8 @@ static bool pick_victim(struct swap *s, struct swap_place *victim)
 
 		s->garbage -= SWAP_CLUSTER_SIZE - c->live;
 		c->state = CLUSTER_MOVING;
+		s->moving = true;
+		s->nr_barren = 0;
 	}
 	return found;
 }
@@ -302,7 +348,8 @@ static enum outcome end_victim(struct swap *s, const struct move *mv)
 		vmstat_inc(s->mm, SWAP_COMPACT_FREED);
 		return COMPACT_MOVED;
 	}
-	if (mv->err == 0 && (mv->damaged || mv->nr_moved == 0)) {
+	if (mv->err == 0 &&
+	    (mv->damaged || mv->nr_moved + mv->nr_given_up == 0)) {
 		c->state = CLUSTER_STUCK; /* not this one again, for now */
 		s->nr_stuck++;
 		return COMPACT_MOVED;
@@ -317,22 +364,24 @@ static enum outcome compact(struct swap *s)
 {
 	struct move mv = { .mem = s->victim, .fill = SWAP_CLUSTER_SIZE };
 	enum outcome outcome;
-	bool found;
+	bool found, all;
 
 	mutex_lock(&s->lock);
 	found = pick_victim(s, &mv.at);
+	all = s->nr_barren >= nr_all(s);
 	if (found)
 		mv.seq = swap_map_at(&s->areas[mv.at.area].map, mv.at.cluster)
 				 ->seq;
 	mutex_unlock(&s->lock);
 	if (!found)
-		return COMPACT_NOTHING;
+		return all ? COMPACT_NOTHING : COMPACT_MOVED;
 	vmstat_inc(s->mm, SWAP_COMPACT_RUN);
 	if (read_victim(s, &mv.at) < 0)
 		mv.damaged = true;
 	else
 		move_all(s, &mv);
 	mutex_lock(&s->lock);
+	s->moving = false;
 	outcome = end_victim(s, &mv);
 	swap_update_room(s);
 	mutex_unlock(&s->lock);
@@ -342,7 +391,20 @@ static enum outcome compact(struct swap *s)
 
 /* --- what could not be written ------------------------------------------------ */
 
-/* One that failed again and again while others were written; or NULL. */
+/* Is there a buffer for those who push pages out? */
+static bool any_spare(struct swap *s) must_hold(s->lock)
+{
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i < s->nr_buffers; i++)
+		nr += !s->buffers[i].used;
+	return nr > 1;
+}
+
+/*
+ * One that failed again and again while others were written, or nothing can be
+ * tried elsewhere because of such; or NULL.
+ */
 static struct swap_buffer *hopeless_buffer(struct swap *s) must_hold(s->lock)
 {
 	for (unsigned int i = 0; i < s->nr_buffers; i++) {
@@ -350,7 +412,7 @@ static struct swap_buffer *hopeless_buffer(struct swap *s) must_hold(s->lock)
 
 		if (b->used && !b->writing &&
 		    b->nr_failed >= SWAP_ATTEMPTS_MAX &&
-		    s->written_ns > b->failed_ns)
+		    (swap_is_bad(b) || !any_spare(s)))
 			return b;
 	}
 	return NULL;
@@ -380,8 +442,8 @@ static void move_hopeless(struct swap *s)
 	move_all(s, &mv);
 	mutex_lock(&s->lock);
 	b->writing = false;
-	b->failed_ns = os_now_ns();
 	swap_drop_if_unused(s, b);
+	b->failed_ns = os_now_ns();
 	swap_update_room(s);
 	mutex_unlock(&s->lock);
 	writeback_note_progress(s->mm);
@@ -415,11 +477,14 @@ void swap_compact_main(void *arg)
 			s->barren_worth = worth_bytes(s);
 		}
 		/* A write that ends wakes us, and says that it is not. */
-		if (outcome == COMPACT_BLOCKED && any_writing(s))
+		s->waits_for_write =
+			outcome == COMPACT_BLOCKED && any_writing(s);
+		if (s->waits_for_write)
 			cond_timedwait(&s->compact_wake, &s->lock,
 				       BUSY_WAIT_NS);
 		else
 			s->blocked = outcome == COMPACT_BLOCKED && !any_free(s);
+		s->waits_for_write = false;
 		swap_update_room(s);
 	}
 	mutex_unlock(&s->lock);

@@ -16,8 +16,10 @@
 #include <errno.h>
 #include <string.h>
 
-int swap_unpack(struct swap *s, const void *object, uint32_t size, uint32_t seq,
-		uint64_t mapping, pgoff_t index, void *to)
+/* The object, if it is whole and of that owner, into a page. 0 or -EIO. */
+static int unpack_object(struct swap *s, const void *object, uint32_t size,
+			 uint32_t seq, uint64_t mapping, pgoff_t index,
+			 void *to)
 {
 	struct swap_object_header h;
 	const char *data = (const char *)object + sizeof(h);
@@ -39,7 +41,7 @@ int swap_unpack(struct swap *s, const void *object, uint32_t size, uint32_t seq,
 static int unpack(struct swap *s, const void *object, uint32_t size,
 		  uint32_t seq, uint64_t mapping, pgoff_t index, void *to)
 {
-	int err = swap_unpack(s, object, size, seq, mapping, index, to);
+	int err = unpack_object(s, object, size, seq, mapping, index, to);
 
 	if (err)
 		vmstat_inc(s->mm, SWPIN_DAMAGED);
@@ -98,8 +100,10 @@ static struct swap_read *read_get_wait(struct swap *s)
 	struct swap_read *r;
 
 	mutex_lock(&s->read_lock);
+	s->nr_sleepers++;
 	while (list_empty(&s->reads_free))
 		cond_wait(&s->read_returned, &s->read_lock);
+	s->nr_sleepers--;
 	r = list_first_entry(&s->reads_free, struct swap_read, link);
 	list_del(&r->link);
 	mutex_unlock(&s->read_lock);
@@ -113,11 +117,13 @@ static struct page_run *read_put(struct swap *s, struct swap_read *r)
 
 	mutex_lock(&s->read_lock);
 	list_add(&s->reads_free, &r->link);
-	if (!list_empty(&s->waiting)) {
+	/* Who sleeps comes first, and goes on with the runs when it is done. */
+	if (s->nr_sleepers > 0) {
+		cond_signal(&s->read_returned);
+	} else if (!list_empty(&s->waiting)) {
 		run = list_first_entry(&s->waiting, struct page_run, wait);
 		list_del(&run->wait);
 	}
-	cond_signal(&s->read_returned);
 	mutex_unlock(&s->read_lock);
 	return run;
 }
@@ -176,10 +182,10 @@ static int from_read(const struct swap_read *r, int64_t result,
 
 /* --- runs ------------------------------------------------------------------ */
 
-static void run_put(struct swap *s, struct page_run *run)
+static void run_put(struct mm *mm, struct page_run *run)
 {
 	if (atomic_fetch_sub(&run->nr_io, 1) == 1)
-		mempool_free(&s->mm->runs, run);
+		mempool_free(&mm->runs, run);
 }
 
 /* One page is in, or is not. The mapping may be gone after the last one. */
@@ -209,7 +215,7 @@ static void read_done(struct page_io *io)
 	}
 	if (io->result > 0)
 		vmstat_add(s->mm, PGPGIN, (long)(io->result >> 10));
-	run_put(s, run);
+	run_put(s->mm, run); /* r keeps s */
 	next = read_put(s, r);
 	if (next)
 		go_on(s, next);
@@ -250,6 +256,7 @@ static bool begin_read(struct swap *s, struct page_run *run)
 		r->nr++;
 	}
 	atomic_fetch_add(&run->nr_io, 1);
+	lru_note_cost(s->mm, LRU_ANON, 1, 0);
 	read_prepare(r, &from, read_done);
 	page_io_queue(s->mm->io, &r->io);
 	return true;
@@ -258,6 +265,8 @@ static bool begin_read(struct swap *s, struct page_run *run)
 /* From page "next" on, as far as there are buffers. */
 static void go_on(struct swap *s, struct page_run *run)
 {
+	struct mm *mm = s->mm; /* s may be gone after the last page */
+
 	while (run->next < run->nr) {
 		struct page *page = run->pages[run->next];
 		uint32_t seq;
@@ -268,14 +277,14 @@ static void go_on(struct swap *s, struct page_run *run)
 		if (err == -EAGAIN) {
 			if (begin_read(s, run))
 				continue;
-			page_io_kick(s->mm->io);
+			page_io_kick(mm->io);
 			return; /* (2) */
 		}
 		run->next++;
 		page_done(s, run, page, err);
 	}
-	page_io_kick(s->mm->io);
-	run_put(s, run); /* (3) */
+	page_io_kick(mm->io);
+	run_put(mm, run); /* (3) */
 }
 
 void swap_in_run(struct swap *s, struct page_run *run)
@@ -299,6 +308,7 @@ int swap_in_page(struct swap *s, uint64_t mapping, pgoff_t index,
 
 	if (err == -EAGAIN && may_block) {
 		r = read_get_wait(s);
+		lru_note_cost(s->mm, LRU_ANON, 1, 0);
 		from = blocks_of(&s->areas[p.area], &p);
 		read_prepare(r, &from, NULL);
 		result = page_io_submit_wait(s->mm->io, &r->io);

@@ -77,7 +77,8 @@ void swap_map_set_bad(struct swap_map *map, uint32_t nr)
 
 static struct page *alloc_frames(struct mm *mm, unsigned int order)
 {
-	struct page *page = page_alloc(mm, GFP_KERNEL | GFP_ZERO, order);
+	struct page *page =
+		page_alloc(mm, GFP_KERNEL | GFP_GROWTH | GFP_ZERO, order);
 
 	if (page)
 		vmstat_add(mm, NR_SWAP_BUFFERS, 1l << order);

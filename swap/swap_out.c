@@ -65,14 +65,18 @@ static struct swap_buffer *free_buffer(struct swap *s, enum swap_stream stream)
 static uint32_t take_cluster(struct swap *s, unsigned int *area)
 	must_hold(s->lock)
 {
-	for (*area = 0; *area < s->nr_areas; ++*area) {
-		uint32_t n = swap_map_take(&s->areas[*area].map);
+	for (int failing = 0; failing <= 1; failing++)
+		for (*area = 0; *area < s->nr_areas; ++*area) {
+			struct swap_area *a = &s->areas[*area];
+			uint32_t n = a->failing == failing
+					     ? swap_map_take(&a->map)
+					     : 0;
 
-		if (n) {
-			s->nr_free--;
-			return n;
+			if (n) {
+				s->nr_free--;
+				return n;
+			}
 		}
-	}
 	return 0;
 }
 
@@ -91,7 +95,8 @@ static int open_buffer(struct swap *s, enum swap_stream stream)
 	ASSERT(b->cluster != 0);
 	b->used = true;
 	b->fill = 0;
-	b->nr_failed = 0;
+	b->nr_failed = b->nr_alone = 0;
+	b->failed_ns = 0;
 	c = cluster_of(s, b);
 	c->buffer = (uint8_t)(b - s->buffers);
 	c->seq = ++s->seq;
@@ -130,8 +135,7 @@ static void drop_buffer(struct swap *s, struct swap_buffer *b)
 
 	b->used = false;
 	set_pending(s, b, false);
-	/* Others were written meanwhile: it is not the whole disk. */
-	if (b->nr_failed >= SWAP_ATTEMPTS_MAX && s->written_ns > b->failed_ns) {
+	if (swap_is_bad(b)) {
 		swap_map_set_bad(map, b->cluster);
 		s->nr_clusters--;
 	} else {
@@ -150,7 +154,7 @@ static void written(struct swap *s, struct swap_buffer *b) must_hold(s->lock)
 {
 	struct swap_cluster *c = cluster_of(s, b);
 
-	s->written_ns = os_now_ns();
+	s->areas[b->area].written_ns = os_now_ns();
 	s->blocked = false;
 	b->nr_failed = 0;
 	if (c->users == 0) {
@@ -176,6 +180,7 @@ static void write_done(struct page_io *io)
 
 	mutex_lock(&s->lock);
 	b->writing = false;
+	s->areas[b->area].failing = io->result != (int64_t)io->nr_bytes;
 	if (io->result == (int64_t)io->nr_bytes) {
 		vmstat_add(mm, PGPGOUT, (long)(io->nr_bytes >> 10));
 		set_pending(s, b, false);
@@ -183,13 +188,17 @@ static void write_done(struct page_io *io)
 	} else {
 		vmstat_inc(mm, SWAP_WRITE_ERROR);
 		b->nr_failed++;
+		/* Others were written meanwhile: it is not the whole disk. */
+		if (s->areas[b->area].written_ns > b->failed_ns)
+			b->nr_alone++;
 		b->failed_ns = os_now_ns();
 		if (b->nr_failed >= SWAP_ATTEMPTS_MAX)
 			set_pending(s, b, false);
 		swap_drop_if_unused(s, b);
 	}
 	swap_update_room(s);
-	cond_signal(&s->compact_wake);
+	if (io->result != (int64_t)io->nr_bytes || s->waits_for_write)
+		cond_signal(&s->compact_wake);
 	mutex_unlock(&s->lock);
 	writeback_note_progress(mm);
 }

@@ -302,7 +302,7 @@ int anon_try_reserve(struct anon_file *f, pgoff_t first, pgoff_t last)
 {
 	int err = anon_reserve(&f->mapping, f->base + first, f->base + last);
 
-	ASSERT(err == 0 || err == -ENOSPC);
+	ASSERT(err == 0 || err == -ENOSPC || err == -ENOMEM);
 	for (pgoff_t i = first; i <= last && !err; i++)
 		f->slots[i].reserved = true;
 	anon_seen.reserves += !err;

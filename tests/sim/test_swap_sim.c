@@ -714,9 +714,13 @@ static void scenario_torn(struct anon_world *w)
 		fill_holes(w, &me);
 		again = nr_stored(w);
 		if (again + SLACK < full - full / 10)
-			sim_fail("%lu pages were stored, now %lu; garbage %llu",
-				 full, again,
-				 (unsigned long long)w->swap->garbage);
+			sim_fail(
+				"%lu pages were stored, now %lu; garbage %llu, "
+				"%u clusters of %u free, %u stuck",
+				full, again,
+				(unsigned long long)w->swap->garbage,
+				w->swap->nr_free, w->swap->nr_clusters,
+				w->swap->nr_stuck);
 		read_all(w);
 		anon_check_counts(w);
 	}

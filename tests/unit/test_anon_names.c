@@ -624,10 +624,10 @@ static void full_memory_refuses_growth_only(void **state)
 	assert_int_equal(make(vol->root, "l", S_IFLNK, &e), 0);
 	unit_fault(&mm->failslab, 100, FOR_EVER);
 	unit_fault(&mm->fail_page_alloc, 100, FOR_EVER);
-	assert_int_equal(make(vol->root, "c", S_IFREG | 0600, &e), -ENOSPC);
-	assert_int_equal(make(vol->root, "c", S_IFLNK, &e), -ENOSPC);
+	assert_int_equal(make(vol->root, "c", S_IFREG | 0600, &e), -ENOROOM);
+	assert_int_equal(make(vol->root, "c", S_IFLNK, &e), -ENOROOM);
 	assert_int_equal(anon_rename(vol->root, "a", vol->root, "c", 0),
-			 -ENOSPC);
+			 -ENOROOM);
 	assert_int_equal(
 		anon_rename(vol->root, "a", vol->root, "d", RENAME_EXCHANGE),
 		0);
@@ -658,7 +658,7 @@ static void failures_change_nothing(void **state)
 			   &e);
 		unit_fault(&mm->failslab, 0, FOR_EVER);
 		if (err)
-			assert_int_equal(err, -ENOSPC);
+			assert_int_equal(err, -ENOROOM);
 		assert_int_equal(anon_lookup(vol->root, name, &e),
 				 err ? -ENOENT : 0);
 		if (!err) {
