@@ -163,8 +163,8 @@ s 'too large' "$d/new:100000T"
 # Where there is none, after one that would have done: that is not made either.
 s 'does not exist' "$d/new:8M" "$d/missing"
 s 'no swap area' "$d/new:8M" "$d/noise"
-s 'is in use' "$d/good" "$d/good"
-s 'is in use' "$d/new:8M" "$d/new:8M"
+s 'is given twice' "$d/good" "$d/good"
+s 'is given twice' "$d/new:8M" "$d/new:8M"
 # Where it would have to be swapped in to be swapped to.
 s 'below the mount point' "$mnt/swap:32M"
 ln -s "$mnt" "$work/to-mnt"

@@ -121,6 +121,11 @@ p 'not a size' -o "swap=$work/none:abc" anon "$m"
 p 'no path' -o swap=:32M anon "$m"
 p 'one too many' -o "$(printf "swap=$work/none:8M,%.0s" {1..40})mem=64M" anon "$m"
 
+p 'is too large' -o size=18446744073709551615 anon "$m"
+for option in size=1M nr_inodes=4 mode=700 uid=5 gid=5 "swap=$work/none:8M"; do
+	p 'there is none' -o "$option" "$s" "$m"
+done
+
 # Anon volumes, where there can be none.
 p usage anon
 p 'No such file' anon "$work/missing"
