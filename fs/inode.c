@@ -6,7 +6,7 @@
  *       hold the table's lock.
  *   (2) refs and nlookup reach 0 only with that lock held; then its kind says
  *       whether it goes (volume_ops.inode_unused) or stays on the idle list.
- *   (3) An inode with dirty pages has a ref: mapping->ops->hold.
+ *   (3) An inode with pages on the dirty list has a ref: mapping->ops->hold.
  */
 #include "fs/inode.h"
 

@@ -3,7 +3,8 @@
  *
  *	kernel refs (nlookup)  the kernel's dentries and inodes; given back by
  *	                       FORGET, asked back by NOTIFY_PRUNE
- *	refs                   ours: open files, requests, dirty pages
+ *	refs                   ours: open files, requests, and what is dirty
+ *	                       and has a home to be written to
  *
  * With neither, the volume's kind decides: volume_ops.inode_unused. A kind
  * embeds this as the first member of its own (struct file_inode, struct
