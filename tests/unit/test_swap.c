@@ -4,155 +4,14 @@
  *	write ──► page ──reclaim──► object ──► cluster ──io_uring──► file
  *	model[] ◄──memcmp── page or buffer ◄── object ◄─────────────────┘
  *	                                                damaged: -EIO
- *
- * The files are made in TMPDIR, or in build/, or here, and unlinked at once;
- * with O_DIRECT where there is such a thing.
  */
-#include "mm/oom.h"
-#include "mm/page_cache.h"
-#include "mm/page_wait.h"
-#include "swap/anon.h"
-#include "swap/swap.h"
-#include "tests/unit/unit.h"
+#include "tests/unit/swap_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
+enum { PATTERN = 0x77 };
 
-enum { NR_PAGES = 5000, AREAS_MAX = 2, ALIGN = 4096, PATTERN = 0x77 };
-
-struct test {
-	struct mm *mm;
-	struct swap *swap;
-	struct anon_group group;
-	struct address_space m;
-	unsigned int nr_areas;
-	int fd[AREAS_MAX], buffered_fd[AREAS_MAX];
-	uint32_t nr_clusters[AREAS_MAX];
-	uint64_t seeds[NR_PAGES]; /* of the contents; 0: zeroes */
-	uint64_t noise_percent;
-};
-
-/* --- set-up ------------------------------------------------------------------- */
-
-static void open_area_file(struct test *t, unsigned int area, uint64_t size)
-{
-	const char *dirs[] = { getenv("TMPDIR"), "build", "." };
-	char path[4096];
-	int fd = -1;
-
-	for (size_t i = 0; i < ARRAY_SIZE(dirs) && fd < 0; i++) {
-		if (!dirs[i])
-			continue;
-		snprintf(path, sizeof(path), "%s/test_swap.XXXXXX", dirs[i]);
-		fd = mkstemp(path);
-	}
-	assert_true(fd >= 0);
-	t->buffered_fd[area] = fd;
-	t->fd[area] = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
-	if (t->fd[area] < 0)
-		t->fd[area] = open(path, O_RDWR | O_CLOEXEC);
-	unlink(path);
-	assert_true(t->fd[area] >= 0);
-	assert_int_equal(ftruncate(fd, (off_t)size), 0);
-}
-
-static void add_area(struct test *t, uint32_t nr_clusters, const uint32_t *bad,
-		     unsigned int nr_bad)
-{
-	unsigned int a = t->nr_areas++;
-
-	t->nr_clusters[a] = nr_clusters;
-	open_area_file(t, a, (uint64_t)nr_clusters << SWAP_CLUSTER_SHIFT);
-	assert_int_equal(swap_add_area(t->swap, t->fd[a], ALIGN, nr_clusters,
-				       "test", bad, nr_bad),
-			 0);
-}
-
-static int set_up(void **state)
-{
-	struct test *t = calloc(1, sizeof(*t));
-
-	assert_non_null(t);
-	*state = t;
-	t->mm = unit_mm(MM_SIZE_MIN);
-	assert_int_equal(swap_start(t->mm), 0);
-	t->swap = t->mm->swap;
-	t->group.max_pages = UINT64_MAX;
-	t->noise_percent = 30;
-	anon_mapping_init(&t->m, t->mm, &t->group);
-	return 0;
-}
-
-static void empty(struct test *t)
-{
-	anon_truncate(&t->m, 0, UINT64_MAX);
-	memset(t->seeds, 0, sizeof(t->seeds));
-	assert_int_equal(t->group.nr_pages, 0);
-}
-
-static int tear_down(void **state)
-{
-	struct test *t = *state;
-
-	empty(t);
-	address_space_destroy(&t->m);
-	swap_stop(t->mm);
-	mm_destroy(t->mm);
-	for (unsigned int a = 0; a < t->nr_areas; a++) {
-		close(t->fd[a]);
-		close(t->buffered_fd[a]);
-	}
-	free(t);
-	return 0;
-}
-
-/* --- contents ------------------------------------------------------------------ */
-
-static void contents(const struct test *t, uint64_t seed, void *to)
-{
-	uint64_t *p = to;
-	uint64_t s = seed;
-
-	memset(to, 0, PAGE_SIZE);
-	if (seed == 0)
-		return;
-	if (rnd_of(&s) % 100 < t->noise_percent) {
-		for (size_t i = 0; i < PAGE_SIZE / 8; i++)
-			p[i] = rnd_of(&s);
-	} else if (rnd_of(&s) % 8 == 0) {
-		memset(to, (int)(rnd_of(&s) % 256), PAGE_SIZE);
-	} else {
-		size_t every = 1 + rnd_of(&s) % 20;
-
-		for (size_t i = 0; i < PAGE_SIZE / 8; i += every)
-			p[i] = rnd_of(&s) & 0xffffff;
-	}
-}
-
-/* As fs/ does. 0 or -ENOSPC. */
 static int write_page(struct test *t, pgoff_t i)
 {
-	struct oom_patience patience = { .tries = 0 };
-	uint64_t seed = 1 + rnd(UINT32_MAX);
-	struct page *page;
-	int err;
-
-	while (!(page = page_cache_grab(&t->m, i, GFP_KERNEL | GFP_GROWTH,
-					&err))) {
-		assert_int_equal(err, -ENOMEM);
-		if (oom_judge(t->mm, &patience) == OOM_REFUSE)
-			return -ENOSPC;
-		writeback_wait_progress(t->mm, 20 * NSEC_PER_MSEC);
-	}
-	assert_int_equal(anon_charge(&t->m, page), 0);
-	contents(t, seed, page_address(&t->mm->arena, page));
-	page_set(page, PG_uptodate);
-	anon_set_dirty(&t->m, page);
-	page_unlock(&t->mm->page_waits, page);
-	page_mark_accessed(t->mm, page);
-	page_put(t->mm, page);
-	t->seeds[i] = seed;
-	return 0;
+	return write_seed(t, i, new_seed());
 }
 
 /* Returns how many could be written. */
@@ -164,80 +23,11 @@ static pgoff_t write_pages(struct test *t, pgoff_t first, pgoff_t last)
 	return last - first + 1;
 }
 
-static bool is_right(struct test *t, pgoff_t i, const void *data)
-{
-	char want[PAGE_SIZE];
-
-	contents(t, t->seeds[i], want);
-	return memcmp(want, data, PAGE_SIZE) == 0;
-}
-
-/* Through the cache, or around it: 0 and right, or -EIO. */
-static int read_page(struct test *t, pgoff_t i)
-{
-	char data[PAGE_SIZE];
-	struct page *page = NULL;
-	int err;
-
-	if (rnd(4)) {
-		page_cache_read(&t->m, i, (unsigned int)(1 + rnd(16)),
-				UINT64_MAX, GFP_KERNEL);
-		page = page_cache_find(&t->m, i);
-	}
-	if (page) {
-		page_wait(&t->mm->page_waits, page, PG_locked);
-		err = page_test(page, PG_uptodate) ? 0 : -EIO;
-		if (!err)
-			memcpy(data, page_address(&t->mm->arena, page),
-			       PAGE_SIZE);
-		page_mark_accessed(t->mm, page);
-		page_put(t->mm, page);
-	} else {
-		err = anon_read_page(&t->m, i, data);
-	}
-	if (err)
-		assert_int_equal(err, -EIO);
-	else
-		assert_true(is_right(t, i, data));
-	return err;
-}
-
-/* Returns how many could not be read. */
-static pgoff_t read_all(struct test *t)
-{
-	pgoff_t nr = 0;
-
-	for (pgoff_t i = 0; i < NR_PAGES; i++)
-		nr += read_page(t, i) != 0;
-	return nr;
-}
-
-/* What is on its way is there. */
-static void settle(struct test *t)
-{
-	while (vmstat_read(t->mm, NR_SWAP_PENDING) > 0)
-		unit_nap();
-}
-
 static void push_all(struct test *t)
 {
-	for (pgoff_t i = 0; i < NR_PAGES; i++) {
-		struct page *page = page_cache_find(&t->m, i);
-		enum pageout_result r = PAGEOUT_CLEAN;
-
-		if (!page)
-			continue;
-		page_lock(&t->mm->page_waits, page);
-		while (page->mapping == t->m.id && page_test(page, PG_dirty) &&
-		       (r = anon_aops.pageout(&t->m, page)) == PAGEOUT_BUSY)
-			unit_nap();
-		if (page->mapping == t->m.id && !page_test(page, PG_dirty))
-			page_cache_remove(&t->m, page);
-		page_unlock(&t->mm->page_waits, page);
-		page_put(t->mm, page);
-		if (r == PAGEOUT_KEEP)
+	for (pgoff_t i = 0; i < NR_PAGES; i++)
+		if (push_page(t, i) == PAGEOUT_KEEP)
 			break;
-	}
 	settle(t);
 }
 
@@ -322,15 +112,6 @@ static void bad_clusters_are_left_alone(void **state)
 
 /* --- damage ----------------------------------------------------------------------- */
 
-static void flip(struct test *t, uint64_t where)
-{
-	unsigned char byte;
-
-	assert_int_equal(pread(t->buffered_fd[0], &byte, 1, (off_t)where), 1);
-	byte ^= (unsigned char)(1u << rnd(8));
-	assert_int_equal(pwrite(t->buffered_fd[0], &byte, 1, (off_t)where), 1);
-}
-
 /* Any byte of the file: that page or none, and nothing is read wrong. */
 static void a_flipped_byte_is_no_page(void **state)
 {
@@ -388,20 +169,10 @@ static void a_cut_file_is_not_read_wrong(void **state)
 static void a_read_only_area_loses_nothing(void **state)
 {
 	struct test *t = *state;
-	char path[64];
-	int fd;
 	pgoff_t nr;
 
 	t->noise_percent = 100;
-	open_area_file(t, 0, 100ull << SWAP_CLUSTER_SHIFT);
-	t->nr_areas = 1;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", t->buffered_fd[0]);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	assert_true(fd >= 0);
-	close(t->fd[0]);
-	t->fd[0] = fd;
-	assert_int_equal(swap_add_area(t->swap, fd, ALIGN, 100, "ro", NULL, 0),
-			 0);
+	add_read_only_area(t, 100);
 	nr = write_pages(t, 0, NR_PAGES - 1);
 	assert_true(nr > 500 && nr < NR_PAGES);
 	assert_int_equal(read_all(t), 0);
