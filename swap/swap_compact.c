@@ -369,6 +369,8 @@ static enum outcome compact(struct swap *s)
 	mutex_lock(&s->lock);
 	found = pick_victim(s, &mv.at);
 	all = s->nr_barren >= nr_all(s);
+	if (all)
+		s->nr_barren = 0; /* the next lap begins */
 	if (found)
 		mv.seq = swap_map_at(&s->areas[mv.at.area].map, mv.at.cluster)
 				 ->seq;
@@ -465,6 +467,7 @@ void swap_compact_main(void *arg)
 				       swap_any_failed(s) ? PERIOD_NS / 10
 							  : PERIOD_NS);
 			s->blocked = false;
+			s->nr_barren = 0; /* what was seen is old */
 		}
 		mutex_unlock(&s->lock);
 		swap_retry_failed(s);
