@@ -36,6 +36,8 @@ enum { UNMOUNT_POLLS = 500 };
 
 /* What the receiving thread is at. */
 static _Thread_local struct fuse_buffer *current_buffer;
+/* It is in libfuse, which would complain of the end of the connection. */
+static _Thread_local bool receiving;
 
 size_t session_buffer_size(const struct fs *fs)
 {
@@ -110,8 +112,16 @@ static bool receive(struct session *s)
 {
 	struct fuse_buf buf = { .mem = current_buffer->mem,
 				.mem_size = s->buffers->size };
-	int n = fuse_session_receive_buf(s->se, &buf);
+	int n;
 
+	receiving = true;
+	n = fuse_session_receive_buf(s->se, &buf);
+	receiving = false;
+	/* These are how a connection ends. */
+	if (n < 0 && n != -EINTR && n != -EAGAIN && n != -ENODEV &&
+	    n != -ECONNABORTED)
+		log_line("%s: receiving requests: %s", s->vol->mountpoint,
+			 strerror(-n));
 	if (n == -EINTR || n == -EAGAIN)
 		return true;
 	if (n <= 0)
@@ -163,6 +173,8 @@ static void note_complaint(enum fuse_log_level level, const char *format,
 			   va_list args)
 {
 	(void)level;
+	if (receiving) /* receive() knows better what it means */
+		return;
 	vsnprintf(complaint, sizeof(complaint), format, args);
 	complaint[strcspn(complaint, "\n")] = '\0';
 	if (atomic_load(&any_mounted))
