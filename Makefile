@@ -28,14 +28,14 @@ mm_core := bug fault vmstat errseq \
 	   arena memblock zone watermark buddy pcp page_wait page_alloc \
 	   slab kmalloc mempool shrinker \
 	   address_space xarray page_cache readahead writeback page_io \
-	   lru reclaim kswapd oom sysctl mm
+	   lru reclaim kswapd balloon oom sysctl mm
 mm_real := os_posix page_io_uring
 swap_core := format compress swap_map swap_out swap_in swap_compact swap anon_reserve anon
-fs_core := text log cred inode open_file read_write volume request \
+fs_core := text log cred bdi kernel_copy copy_taker inode open_file read_write volume request \
 	   space backing file_inode file file_pages file_dir file_attr file_volume \
 	   anon_inode anon_file anon_dir anon_attr anon_volume \
 	   procfile control fs
-fs_fuse := fuse_buffer fuse_notify fuse_ops fuse_names fuse_attr fuse_file \
+fs_fuse := fuse_buffer fuse_notify fuse_copy fuse_ops fuse_names fuse_attr fuse_file \
 	   fuse_dir fuse_session source options main
 mm      := $(mm_core:%=$(O)/mm/%.o)
 real    := $(mm_real:%=$(O)/mm/%.o)

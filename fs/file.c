@@ -46,6 +46,7 @@ static void refresh(struct file_inode *fi, const struct stat *st)
 		return;
 	if (!same) {
 		page_cache_truncate(&fi->inode.mapping, 0);
+		atomic_store(&fi->inode.stale_copies, true);
 		fi->ctime_known = false;
 	}
 	atomic_store(&fi->inode.size, (uint64_t)st->st_size);

@@ -23,6 +23,9 @@ enum {
  */
 #define PROGRAM_BYTES (10ul << 20)
 
+/* The process of fs/copy_taker.h, as measured. */
+#define TAKER_BYTES (2ul << 20)
+
 /* Half of what may be locked: other mounts of the same user need some too. */
 static size_t lockable_bytes(void)
 {
@@ -34,7 +37,13 @@ static size_t lockable_bytes(void)
 					       : (size_t)limit.rlim_cur / 2;
 }
 
-int fs_init(struct fs *fs, size_t mem, size_t buffer_bytes, bool swap)
+size_t fs_request_max(size_t mem)
+{
+	return mem < SMALL_MEM ? REQUEST_MAX_SMALL : REQUEST_MAX_LARGE;
+}
+
+int fs_init(struct fs *fs, size_t mem, size_t buffer_bytes, bool swap,
+	    struct copy_taker *taker)
 {
 	struct mm_config config = {
 		.size = mem,
@@ -44,8 +53,7 @@ int fs_init(struct fs *fs, size_t mem, size_t buffer_bytes, bool swap)
 	int err;
 
 	*fs = (struct fs){ .mm = NULL };
-	fs->request_max =
-		mem < SMALL_MEM ? REQUEST_MAX_SMALL : REQUEST_MAX_LARGE;
+	fs->request_max = fs_request_max(mem);
 	mutex_init(&fs->emergency_lock);
 	fs->emergency =
 		mmap(NULL, fs->request_max + PAGE_SIZE, PROT_READ | PROT_WRITE,
@@ -57,6 +65,8 @@ int fs_init(struct fs *fs, size_t mem, size_t buffer_bytes, bool swap)
 		       os_nr_cpus() * (512ul << 10);
 	if (swap)
 		fs->overhead += swap_overhead();
+	if (taker)
+		fs->overhead += TAKER_BYTES;
 	fs->mm = mm_create(&config, &err);
 	if (!fs->mm)
 		return err;
@@ -66,6 +76,8 @@ int fs_init(struct fs *fs, size_t mem, size_t buffer_bytes, bool swap)
 	err = kmem_cache_init(fs->mm, &fs->open_files, "open_file",
 			      sizeof(struct open_file), false);
 	if (!err)
+		err = kernel_copies_start(&fs->copies, fs->mm, taker);
+	if (!err)
 		err = request_engine_start(&fs->requests, fs->mm, NR_REQUESTS,
 					   NR_REQUESTS / 2);
 	return err;
@@ -74,6 +86,7 @@ int fs_init(struct fs *fs, size_t mem, size_t buffer_bytes, bool swap)
 void fs_destroy(struct fs *fs)
 {
 	request_engine_stop(&fs->requests);
+	kernel_copies_stop(&fs->copies);
 	kmem_cache_destroy(&fs->open_files);
 	if (fs->mm->swap)
 		swap_stop(fs->mm);

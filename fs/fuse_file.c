@@ -1,5 +1,5 @@
 /* fuse_file.c - requests for what is in a file. */
-#include "fs/fuse_internal.h"
+#include "fs/fuse_copy.h"
 
 #include "fs/read_write.h"
 
@@ -15,11 +15,8 @@ static void fill_file_info(struct fuse_file_info *fi, struct open_file *file,
 	*fi = (struct fuse_file_info){
 		.flags = flags,
 		.fh = (uintptr_t)file,
-		.direct_io = 1,
-		.parallel_direct_writes = 1,
-		.keep_cache = 1,
-		.noflush = 1,
 	};
+	copy_choose(file->inode, flags, fi);
 }
 
 static void run_open(struct request *rq)
@@ -86,6 +83,8 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		control_reply_open(req, ino, fi);
 		return;
 	}
+	if (copy_open(req, ino, fi))
+		return;
 	rq = op_defer(req, ino);
 	args_of(rq)->flags = fi->flags;
 	args_of(rq)->valid = fi->kill_suidgid;
@@ -166,6 +165,8 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, 0);
 		return;
 	}
+	if (copy_release(req, fi))
+		return;
 	rq = op_defer(req, ino);
 	args_of(rq)->fh = fi->fh;
 	op_queue(rq, REQUEST_SERVE, run_release);
@@ -226,6 +227,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 {
 	struct session *s = session_of(req);
 	struct request hit, *rq;
+	bool fits;
 
 	if (control_has(ino)) {
 		control_reply_read(req, size, offset, fi);
@@ -236,7 +238,10 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	hit.file = (struct open_file *)(uintptr_t)fi->fh;
 	hit.offset = (uint64_t)offset;
 	hit.size = min_of(size, s->vol->fs->request_max);
-	if (rw_read_hit(&hit)) {
+	hit.kept = copy_is_kept(fi);
+	fits = !hit.kept || copy_charge(hit.inode, hit.offset, hit.size);
+	hit.nr_pages = 0;
+	if (fits && rw_read_hit(&hit)) {
 		reply_pages(req, &hit);
 		rw_read_end(&hit);
 		return;
@@ -249,8 +254,12 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	rq->size = hit.size;
 	rq->nr_pages = hit.nr_pages;
 	memcpy(rq->pages, hit.pages, hit.nr_pages * sizeof(hit.pages[0]));
+	rq->kept = hit.kept;
 	rq->finish = finish_read;
-	rw_read_miss(rq);
+	if (fits)
+		rw_read_miss(rq);
+	else
+		copy_wait(rq, REQUEST_SERVE, rw_read_miss);
 }
 
 /* O_SYNC: the answer says that it is durable. */
@@ -339,6 +348,7 @@ static struct request *defer_write(fuse_req_t req, fuse_ino_t ino,
 	rq->size = from->size;
 	rq->data = from->data;
 	rq->done = from->done;
+	rq->mapped = from->mapped;
 	rq->finish = finish_write;
 	return rq;
 }
@@ -349,6 +359,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 	struct session *s = session_of(req);
 	struct request hit, *rq;
 	uint64_t pause = 0;
+	bool fits;
 	int err;
 
 	hit.vol = s->vol;
@@ -357,6 +368,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 	hit.offset = (uint64_t)offset;
 	hit.size = size;
 	hit.done = 0;
+	hit.mapped = fi->writepage;
 	if (control_has(ino)) {
 		/* No inode of ours: the root stands for it. */
 		rq = defer_write(req, FUSE_ROOT_ID, &hit);
@@ -364,7 +376,12 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 		op_queue(rq, REQUEST_SYNC, run_control_write);
 		return;
 	}
+	if (copy_write(req, ino, size, offset, fi))
+		return;
 	hit.inode = inode_of(s, ino);
+	/* What the kernel writes back it has already, and must get rid of. */
+	fits = !copy_is_kept(fi) || copy_charge(hit.inode, hit.offset, size) ||
+	       fi->writepage;
 	if (fi->kill_suidgid && s->vol->ops->has_suid(hit.inode)) {
 		op_queue(defer_write(req, ino, &hit), REQUEST_GROW,
 			 run_suid_write);
@@ -380,8 +397,12 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 			 rw_write_slow);
 	} else if (err) {
 		fuse_reply_err(req, -err);
-	} else if (pause == 0) {
+	} else if (pause == 0 && fits) {
 		fuse_reply_write(req, hit.done);
+	} else if (pause == 0) {
+		rq = defer_write(req, ino, &hit);
+		session_return_buffer(rq);
+		copy_wait(rq, REQUEST_GROW, rw_write_finish);
 	} else {
 		rq = defer_write(req, ino, &hit);
 		session_return_buffer(rq);

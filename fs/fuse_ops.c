@@ -161,7 +161,10 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	fuse_unset_feature_flag(conn, FUSE_CAP_SPLICE_WRITE);
 	fuse_unset_feature_flag(conn, FUSE_CAP_SPLICE_MOVE);
 	fuse_unset_feature_flag(conn, FUSE_CAP_AUTO_INVAL_DATA);
-	fuse_unset_feature_flag(conn, FUSE_CAP_WRITEBACK_CACHE);
+	if (s->vol->cache == CACHE_WRITEBACK)
+		want(conn, FUSE_CAP_WRITEBACK_CACHE);
+	else
+		fuse_unset_feature_flag(conn, FUSE_CAP_WRITEBACK_CACHE);
 	conn->max_write = (uint32_t)max;
 	conn->max_read = (uint32_t)max;
 	conn->max_readahead = (uint32_t)max;

@@ -11,6 +11,7 @@
 #define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 18)
 #include "fs/fuse_session.h"
 
+#include "fs/copy_taker.h"
 #include "fs/fuse_notify.h"
 #include "fs/fuse_ops.h"
 #include "fs/log.h"
@@ -57,6 +58,7 @@ struct request *session_defer(struct session *s, void *req, struct inode *inode)
 	rq->buffer = current_buffer;
 	current_buffer = NULL; /* (1) */
 	rq->nr_pages = rq->nr_begun = 0;
+	rq->kept = rq->mapped = false;
 	rq->done = 0;
 	rq->data = NULL;
 	rq->oom = (struct oom_patience){ .tries = 0 };
@@ -277,6 +279,10 @@ static void unmount(struct session *s)
 
 void session_stop(struct session *s)
 {
+	struct copy_taker *taker = s->vol->fs->copies.taker;
+
+	if (s->mounted && taker)
+		copy_taker_unmounting(taker, s->vol->number);
 	if (s->mounted)
 		unmount(s);
 	atomic_store(&s->stop, true);

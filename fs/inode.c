@@ -10,7 +10,7 @@
  */
 #include "fs/inode.h"
 
-#include "fs/volume.h"
+#include "fs/fs.h"
 
 void inode_table_init(struct inode_table *t)
 {
@@ -33,6 +33,8 @@ void inode_init(struct inode *inode, struct volume *vol, mode_t type,
 	rwlock_init(&inode->io_lock);
 	mutex_init(&inode->time_lock);
 	atomic_store(&inode->size, size);
+	atomic_store(&inode->stale_copies, false);
+	inode_copies_init(&inode->copies, inode);
 	address_space_init(&inode->mapping, vol->mm, aops, group);
 }
 
@@ -92,6 +94,7 @@ static void finish(struct inode *inode)
 {
 	struct volume *vol = inode->vol;
 
+	kernel_copies_forget(&vol->fs->copies, inode);
 	vol->ops->inode_destroy(inode);
 	vmstat_dec(vol->mm, NR_INODES);
 }
@@ -123,6 +126,8 @@ void inode_forget(struct inode *inode, uint64_t n)
 	mutex_lock(&t->lock);
 	ASSERT(inode->nlookup >= n);
 	inode->nlookup -= n;
+	if (inode->nlookup == 0)
+		kernel_copies_forget(&vol->fs->copies, inode);
 	if (inode->nlookup == 0 && atomic_load(&inode->refs) == 0)
 		gone = retire(t, inode);
 	/* What may take time is not for the thread that receives. */

@@ -13,6 +13,7 @@
 #ifndef FS_INODE_H
 #define FS_INODE_H
 
+#include "fs/kernel_copy.h"
 #include "mm/address_space.h"
 
 #include <sys/stat.h>
@@ -34,6 +35,9 @@ struct inode {
 	struct rwlock io_lock;	/* writers shared, who cuts the file alone */
 	struct mutex time_lock; /* size and times; never held for a disk */
 	_Atomic uint64_t size;	/* what was acknowledged (I) */
+	/* The file has changed, and the kernel has not been told. */
+	_Atomic bool stale_copies;
+	struct inode_copies copies;
 	struct address_space mapping;
 };
 

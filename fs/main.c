@@ -6,7 +6,9 @@
  * command can use them, and errors are its exit status.
  */
 #include "fs/anon_volume.h"
+#include "fs/bdi.h"
 #include "fs/control.h"
+#include "fs/copy_taker.h"
 #include "fs/file_volume.h"
 #include "fs/fuse_session.h"
 #include "fs/log.h"
@@ -34,6 +36,9 @@
 /* At the end, a disk that takes nothing for so long is given up. */
 enum { DRAIN_PATIENCE_S = 30 };
 
+/* What the kernel reads ahead, where it does. */
+#define READ_AHEAD (512ul << 10)
+
 #define POLL_NS (50 * NSEC_PER_MSEC)
 
 struct mount {
@@ -52,6 +57,9 @@ struct process {
 	struct options options;
 	struct fs fs;
 	struct fuse_buffer_pool buffers;
+	struct copy_taker taker;
+	bool has_taker;
+	int bdi_error; /* 0 or -errno */
 	unsigned int nr_swaps;
 	struct swap_file swaps[SWAP_AREAS_MAX];
 	char swap_names[SWAP_AREAS_MAX][PATH_MAX];
@@ -190,8 +198,9 @@ static void say_mounted(struct volume *vol)
 
 	if (vol->ops->introduce)
 		vol->ops->introduce(vol, &more);
-	log_line("%s on %s: cache=user transport=dev%s%s", vol->source,
-		 vol->mountpoint, more.len > 0 ? ", " : "", buf);
+	log_line("%s on %s: cache=%s transport=dev%s%s", vol->source,
+		 vol->mountpoint, cache_mode_name(vol->cache),
+		 more.len > 0 ? ", " : "", buf);
 }
 
 /* What anon volumes have besides memory. */
@@ -249,16 +258,29 @@ static int start_mount(struct process *p, struct mount *m)
 		if (!vol->control)
 			return -ENOMEM;
 	}
+	vol->number = (unsigned int)(m - p->mounts);
+	vol->cache = p->options.cache;
+	if (!p->has_taker || (m->source.anon && vol->cache == CACHE_AUTO))
+		vol->cache = CACHE_USER;
 	source_serving(&m->source);
 	m->started = true;
-	return session_start(&m->session, vol, &p->buffers, p->options.fuse);
+	err = session_start(&m->session, vol, &p->buffers, p->options.fuse);
+	if (!err && p->has_taker)
+		err = copy_taker_mounted(&p->taker, vol->number,
+					 vol->mountpoint);
+	if (!err)
+		p->bdi_error =
+			bdi_setup(vol->mountpoint,
+				  p->options.mmap_dirty / p->nr, READ_AHEAD);
+	return err;
 }
 
 /* False after one line that says what went wrong. */
 static bool start_all(struct process *p)
 {
 	struct fs *fs = &p->fs;
-	int err = fs_init(fs, p->options.mem, BUFFER_BYTES, any_anon(p));
+	int err = fs_init(fs, p->options.mem, BUFFER_BYTES, any_anon(p),
+			  p->has_taker ? &p->taker : NULL);
 
 	if (!err)
 		err = fuse_buffer_init(&p->buffers, session_buffer_size(fs),
@@ -290,6 +312,14 @@ static bool start_all(struct process *p)
 	for (unsigned int i = 0; i < p->nr; i++)
 		say_mounted(p->mounts[i].volume);
 	say_swap(p);
+	if (p->bdi_error)
+		log_line("writing through mappings will be slow: the kernel's "
+			 "limit for it could not be set (%s); as root it is",
+			 strerror(-p->bdi_error));
+	if (!p->has_taker)
+		log_line("copies of mapped pages that the kernel keeps are not "
+			 "counted in the budget: that takes root and Linux "
+			 "6.5");
 	return true;
 }
 
@@ -396,6 +426,24 @@ static void serve(struct process *p, const sigset_t *signals)
 			os_thread_join(&p->mounts[i].ender);
 }
 
+/* False after a line: the mode that was asked for cannot be had. */
+static bool start_taker(struct process *p)
+{
+	enum cache_mode cache = p->options.cache;
+	int err = copy_taker_start(&p->taker, fs_request_max(p->options.mem));
+
+	p->has_taker = err == 0;
+	if (p->has_taker)
+		return true;
+	if (cache == CACHE_KERNEL || cache == CACHE_WRITEBACK) {
+		log_line("cache=%s takes root and Linux 6.5, so that the "
+			 "kernel's copies can be counted: %s",
+			 cache_mode_name(cache), strerror(-err));
+		return false;
+	}
+	return true;
+}
+
 static void leave_front(int ready)
 {
 	int null = open("/dev/null", O_RDWR);
@@ -423,7 +471,7 @@ static int run(struct process *p, int ready)
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	set_limits();
-	if (!start_all(p)) {
+	if (!start_taker(p) || !start_all(p)) {
 		for (unsigned int i = 0; i < p->nr; i++)
 			end_mount(p, &p->mounts[i]);
 		discard_swaps(p);
@@ -436,6 +484,8 @@ static int run(struct process *p, int ready)
 		fs_destroy(&p->fs);
 		fuse_buffer_destroy(&p->buffers);
 	}
+	if (p->has_taker)
+		copy_taker_stop(&p->taker);
 	return p->lost ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -483,6 +533,8 @@ int main(int argc, char **argv)
 {
 	static struct process p;
 
+	if (argc == 2 && strcmp(argv[1], COPY_TAKER_ARG) == 0)
+		return copy_taker_main();
 	if (!options_parse(&p.options, argc, argv))
 		return EXIT_FAILURE;
 	if (p.options.help) {

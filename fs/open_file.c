@@ -24,6 +24,7 @@ int open_file_begin(struct open_file *file, struct inode *inode, int flags)
 		return err;
 	mutex_init(&file->lock);
 	file->inode = inode;
+	kernel_copies_opened(inode);
 	mutex_lock(&vol->opens_lock);
 	list_add(&vol->open_files, &file->link);
 	mutex_unlock(&vol->opens_lock);
@@ -40,6 +41,7 @@ void open_file_release(struct open_file *file)
 	list_del(&file->link);
 	mutex_unlock(&vol->opens_lock);
 	open_file_free(vol, file);
+	kernel_copies_closed(&vol->fs->copies, inode);
 	vol->ops->release(inode);
 	inode_put(inode);
 }

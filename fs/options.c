@@ -7,6 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
+/*
+ * Dirty pages the kernel may hold: a share of mem at which a working set of half
+ * the budget is written through a mapping as fast as without a limit.
+ */
+enum { MMAP_DIRTY_SHARE = 4 };
+#define MMAP_DIRTY_MIN (1ul << 20)
+
 static bool refuse(const char *what, const char *arg, const char *why)
 {
 	fprintf(stderr, "plimsoll: %s%s%s: %s\n", what, arg ? " " : "",
@@ -33,7 +40,11 @@ void options_usage(void)
 	     "                  of anon volumes (default: no limits, 1777)\n"
 	     "  -o swappiness=N  0 to 200: anon pages against file pages\n"
 	     "  -o control=on|off  show the directory .plimsoll (default on)\n"
-	     "  -o cache=auto|user  where cached pages live (here: user)\n"
+	     "  -o cache=auto|user|kernel|writeback\n"
+	     "                  where reads are answered from; see plimsoll(8)\n"
+	     "  -o mmap_dirty=SIZE  dirty pages of mappings the kernel may hold\n"
+	     "                  before it slows their writers down (default:\n"
+	     "                  a quarter of mem; takes root)\n"
 	     "  -o transport=auto|dev  how requests arrive (here: dev)\n"
 	     "  -o ro           mount read-only\n"
 	     "  -o allow_other, nosuid, nodev, noexec, noatime, ...\n"
@@ -263,9 +274,40 @@ static bool set_control(struct options *o, const char *value)
 
 static bool set_cache(struct options *o, const char *value)
 {
-	(void)o;
-	if (strcmp(value, "auto") != 0 && strcmp(value, "user") != 0)
-		return refuse("cache", value, "is neither auto nor user");
+	for (int mode = 0; mode < NR_CACHE_MODES; mode++)
+		if (strcmp(value, cache_mode_name((enum cache_mode)mode)) ==
+		    0) {
+			o->cache = (enum cache_mode)mode;
+			return true;
+		}
+	return refuse("cache", value,
+		      "is neither auto, user, kernel nor writeback");
+}
+
+static bool set_mmap_dirty(struct options *o, const char *value)
+{
+	uint64_t bytes;
+
+	if (!options_size(value, &bytes))
+		return refuse("mmap_dirty", value,
+			      "is not a size (such as 64M or 2G)");
+	if (bytes < MMAP_DIRTY_MIN)
+		return refuse("mmap_dirty", value, "is too small; at least 1M");
+	o->mmap_dirty = (size_t)bytes;
+	return true;
+}
+
+/* Counted in the budget as the other copies are: it cannot be all of it. */
+static bool check_mmap_dirty(struct options *o)
+{
+	if (o->mmap_dirty == 0)
+		o->mmap_dirty = max_of(o->mem / MMAP_DIRTY_SHARE,
+				       (size_t)MMAP_DIRTY_MIN);
+	if (o->mmap_dirty > o->mem / 2) {
+		fprintf(stderr, "plimsoll: mmap_dirty is more than half of "
+				"mem\n");
+		return false;
+	}
 	return true;
 }
 
@@ -291,6 +333,7 @@ static const struct {
 	{ "swappiness", set_swappiness },
 	{ "control", set_control },
 	{ "cache", set_cache },
+	{ "mmap_dirty", set_mmap_dirty },
 	{ "transport", set_transport },
 };
 
@@ -449,5 +492,5 @@ bool options_parse(struct options *o, int argc, char **argv)
 	}
 	if (o->mem == 0)
 		o->mem = options_default_mem();
-	return true;
+	return check_mmap_dirty(o);
 }

@@ -13,8 +13,10 @@ struct options {
 	bool help, version;
 	bool control; /* show .plimsoll */
 	bool read_only, sync;
-	size_t mem;	/* bytes */
-	int swappiness; /* -1: the default */
+	enum cache_mode cache;
+	size_t mmap_dirty; /* bytes */
+	size_t mem;	   /* bytes */
+	int swappiness;	   /* -1: the default */
 	struct anon_limits anon;
 	const char *anon_option; /* one of anon volumes that was given */
 	unsigned int nr_swaps;

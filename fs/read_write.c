@@ -124,8 +124,13 @@ bool rw_read_hit(struct request *rq)
 
 void rw_read_end(struct request *rq)
 {
+	/* One copy is enough: ours is the dearer one. */
 	for (unsigned int i = 0; i < rq->nr_pages; i++)
-		page_put(rq->vol->mm, rq->pages[i]);
+		if (rq->kept)
+			page_cache_put_unused(&rq->inode->mapping,
+					      rq->pages[i]);
+		else
+			page_put(rq->vol->mm, rq->pages[i]);
 	rq->nr_pages = 0;
 }
 
@@ -388,6 +393,11 @@ void rw_write_slow(struct request *rq)
 	}
 	if (err == -EAGAIN) { /* a page that it may not wait for */
 		request_park(e, rq, BALANCE_PAUSE_MAX / 10, write_again);
+		return;
+	}
+	if (err == -ENOMEM && rq->mapped &&
+	    kernel_copies_receive(&rq->vol->fs->copies, rq->size - rq->done)) {
+		request_queue(e, rq, REQUEST_GROW);
 		return;
 	}
 	if (err == -ENOMEM) {

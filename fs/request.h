@@ -55,6 +55,8 @@ struct request {
 	/* Called once when a read or write has ended; see below. */
 	void (*finish)(struct request *rq, int err);
 
+	bool mapped; /* a write of what was dirtied through a mapping */
+	bool kept;   /* the kernel keeps a copy of what is read or written */
 	/* reads: the pages of [offset, offset + size), with references */
 	unsigned int nr_pages;
 	unsigned int nr_begun; /* reading began for those below */
@@ -68,6 +70,9 @@ struct request {
 	struct list_head link; /* in a queue, or the parking */
 	uint64_t until_ns;     /* parked: not longer than this */
 	void (*unpark)(struct request *rq);
+	/* held back for the kernel's copies: until when, and what comes then */
+	uint64_t patience_ns;
+	void (*after)(struct request *rq);
 	struct page *pages[REQUEST_PAGES_MAX];
 };
 

@@ -8,6 +8,18 @@
 
 #define DRAIN_POLL_NS (20 * NSEC_PER_MSEC)
 
+const char *cache_mode_name(enum cache_mode mode)
+{
+	static const char *const names[NR_CACHE_MODES] = {
+		[CACHE_AUTO] = "auto",
+		[CACHE_USER] = "user",
+		[CACHE_KERNEL] = "kernel",
+		[CACHE_WRITEBACK] = "writeback",
+	};
+
+	return names[mode];
+}
+
 void volume_init(struct volume *vol, const struct volume_ops *ops,
 		 struct fs *fs)
 {

@@ -146,6 +146,16 @@ struct volume_ops {
 	void (*destroy)(struct volume *vol);
 };
 
+/* Whose cache a file's pages are found in; see fs/fuse_copy.c. */
+enum cache_mode {
+	CACHE_AUTO,
+	CACHE_USER,
+	CACHE_KERNEL,
+	CACHE_WRITEBACK,
+	NR_CACHE_MODES
+};
+const char *cache_mode_name(enum cache_mode mode);
+
 /* (C) constant once the volume is open. */
 struct volume {
 	const struct volume_ops *ops; /* (C) */
@@ -158,6 +168,8 @@ struct volume {
 	bool read_only;		      /* (C) */
 	bool sync;		      /* every write is O_SYNC (C) */
 	bool acl;		      /* keeps POSIX ACLs (C) */
+	enum cache_mode cache;	      /* (C) */
+	unsigned int number;	      /* among those of the process (C) */
 	uint64_t max_file_size;	      /* (C) */
 	struct inode_table inodes;
 	struct inode *root;

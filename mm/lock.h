@@ -29,7 +29,7 @@
  *	buddy->lock		     free blocks of a zone
  *	leaves: page wait bucket, mempool->lock, kswapd->lock, space->lock,
  *	open_file->lock, opens_lock, inode->time_lock, request_engine->lock,
- *	buffer pool, notifier, writeback->progress_lock, fault_attr->lock,
+ *	buffer pool, notifier, balloon->lock, writeback->progress_lock, fault_attr->lock,
  *	swap->read_lock, compressor workspace, page_io ring
  *
  * Slots (lru batch, object, pcp) are taken by trylock where order would not

@@ -155,6 +155,7 @@ struct mm *mm_create(const struct mm_config *config, int *err)
 	shrinker_list_init(&mm->shrinkers);
 	writeback_init(&mm->writeback);
 	kswapd_init(&mm->kswapd);
+	balloon_init(&mm->balloon);
 	*err = boot_caches(mm);
 	if (*err)
 		goto out_arena;
@@ -211,5 +212,6 @@ void mm_check_all_free(struct mm *mm)
 	slabs = vmstat_read(mm, NR_SLAB_RECLAIMABLE) +
 		vmstat_read(mm, NR_SLAB_UNRECLAIMABLE);
 	ASSERT(used == slabs + mm->bounce.nr + 1 /* of zeroes */ +
-			       vmstat_read(mm, NR_SWAP_BUFFERS));
+			       vmstat_read(mm, NR_SWAP_BUFFERS) +
+			       balloon_size(&mm->balloon));
 }

@@ -9,6 +9,7 @@
 
 #include "mm/address_space.h"
 #include "mm/arena.h"
+#include "mm/balloon.h"
 #include "mm/fault.h"
 #include "mm/kmalloc.h"
 #include "mm/kswapd.h"
@@ -66,6 +67,7 @@ struct mm {
 	struct shrinker_list shrinkers;
 	struct writeback writeback;
 	struct kswapd kswapd;
+	struct balloon balloon;
 	struct page_io_engine *io;
 	bool io_fixed; /* the DMA zone is registered */
 

@@ -21,7 +21,8 @@ static bool is_on_its_way(struct mm *mm)
 	       vmstat_read(mm, NR_WRITEBACK) > 0 ||
 	       vmstat_read(mm, NR_SWAP_PENDING) > 0 ||
 	       atomic_load(&mm->swap_compacting) ||
-	       vmstat_read(mm, NR_INODES_DYING) > 0;
+	       vmstat_read(mm, NR_INODES_DYING) > 0 ||
+	       atomic_load(&mm->balloon.nr_asked) > 0;
 }
 
 enum oom_verdict oom_judge(struct mm *mm, struct oom_patience *p)

@@ -254,3 +254,8 @@ void os_arena_unmap(void *base, size_t size, int fd)
 	if (fd >= 0)
 		close(fd);
 }
+
+int os_arena_punch(void *addr, size_t size)
+{
+	return madvise(addr, size, MADV_REMOVE) < 0 ? -errno : 0;
+}

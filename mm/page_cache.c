@@ -313,6 +313,14 @@ static bool invalidate_page(struct address_space *m, struct page *page)
 	return true;
 }
 
+void page_cache_put_unused(struct address_space *m, struct page *page)
+{
+	if (m->anon)
+		page_put(m->mm, page);
+	else
+		invalidate_page(m, page);
+}
+
 unsigned long page_cache_invalidate(struct address_space *m, pgoff_t first,
 				    pgoff_t last)
 {

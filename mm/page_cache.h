@@ -67,6 +67,12 @@ unsigned long page_cache_invalidate(struct address_space *m, pgoff_t first,
 				    pgoff_t last);
 
 /*
+ * Drop a reference of the caller's, and the page with it if it is clean and
+ * nobody else uses it: it is kept elsewhere. Does not block.
+ */
+void page_cache_put_unused(struct address_space *m, struct page *page);
+
+/*
  * Begin to read those pages of [first, first + nr) that are not in the cache.
  * The page at "marker" (if it is one of them) gets PG_readahead. Returns how
  * many pages have a read under way now; fewer than are missing if memory

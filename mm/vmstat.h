@@ -37,6 +37,8 @@
 	X(NR_FILE_DIRTY, nr_dirty)                      \
 	X(NR_WRITEBACK, nr_writeback)                   \
 	X(NR_PARKED, nr_parked)                         \
+	X(NR_KERNEL_COPIES, nr_kernel_copies)           \
+	X(NR_BALLOON_PAGES, nr_balloon_pages)           \
 	X(NR_INODES, nr_inodes)                         \
 	X(NR_BACKING_FDS, nr_backing_fds)
 
@@ -118,6 +120,15 @@
 	X(PATH_HIT, path_hit)                           \
 	X(PATH_MISS, path_miss)                         \
 	X(PATH_WORKER, path_worker)                     \
+	X(COPY_FILL, copy_fill)                         \
+	X(COPY_TAKE_BACK, copy_take_back)               \
+	X(COPY_TAKE_UNMAP, copy_take_unmap)             \
+	X(COPY_TAKE_PRUNE, copy_take_prune)             \
+	X(COPY_TAKEN, copy_taken)                       \
+	X(COPY_TAKE_FAILED, copy_take_failed)           \
+	X(COPY_WAIT, copy_wait)                         \
+	X(COPY_RECEIVE, copy_receive)                   \
+	X(COPY_OVER, copy_over)                         \
 	X(INODE_PRUNE_ASKED, inode_prune_asked)         \
 	X(INODE_FORGOTTEN, inode_forgotten)             \
 	X(INODE_EVICTED, inode_evicted)                 \

@@ -377,3 +377,9 @@ void os_arena_unmap(void *base, size_t size, int fd)
 	ASSERT(fd == -1);
 	munmap(base, size);
 }
+
+int os_arena_punch(void *addr, size_t size)
+{
+	memset(addr, 0, size);
+	return 0;
+}

@@ -1,0 +1,64 @@
+/*
+ * copy_taker.h - a process that takes the kernel's copies of pages back.
+ *
+ * Who makes the kernel drop pages may have to wait for a read in flight, which
+ * ends only when plimsoll answers it. A thread of plimsoll that waits so would
+ * keep the FUSE descriptor open when the process is killed, and the mount would
+ * be dead for ever. A process without that descriptor can wait: when plimsoll
+ * dies the connection ends, and with it the wait.
+ *
+ * It is plimsoll itself, executed once more. It sees each mount through a
+ * detached clone, so that the mount is not busy because of it, and opens files
+ * by handle. Its opens are told from others by its process id; what it does
+ * with them:
+ *
+ *	posix_fadvise(DONTNEED)	 drops what is clean and not mapped
+ *	pwrite()		 to a file that is open for direct I/O: writes
+ *				 back, unmaps and drops; the data are not taken
+ *				 (fs/fuse_copy.c)
+ *	cachestat()		 says what is left
+ *
+ * It needs CAP_SYS_ADMIN, and Linux 6.5 for cachestat(2).
+ */
+#ifndef FS_COPY_TAKER_H
+#define FS_COPY_TAKER_H
+
+#include "fs/kernel_copy.h"
+
+#include <sys/types.h>
+
+/* The hidden operand with which plimsoll is executed for this. */
+#define COPY_TAKER_ARG "--take-copies"
+
+struct copy_taker {
+	int fd; /* of the conversation */
+	pid_t pid;
+	size_t chunk; /* bytes of the largest write */
+	struct mutex lock;
+	_Atomic bool dead;
+};
+
+/*
+ * Start the process; chunk: bytes of the largest write a mount takes. Returns 0,
+ * or -errno if this user or this system cannot have one.
+ */
+int copy_taker_start(struct copy_taker *t, size_t chunk);
+/* It ends, too, when this process does. */
+void copy_taker_stop(struct copy_taker *t);
+
+/* Mount number "mount" is at this path now; or is about to be unmounted. */
+int copy_taker_mounted(struct copy_taker *t, unsigned int mount,
+		       const char *path);
+void copy_taker_unmounting(struct copy_taker *t, unsigned int mount);
+
+/*
+ * Carry out orders, which blocks, and fill in nr_left. -EIO: there is no such
+ * process any more.
+ */
+int copy_taker_take(struct copy_taker *t, struct copy_order *orders,
+		    unsigned int nr);
+
+/* The main function of that process. */
+int copy_taker_main(void);
+
+#endif

@@ -1,0 +1,139 @@
+/*
+ * fuse_copy.c - which reads and writes leave a copy behind, and how the taker's
+ * own requests are answered.
+ *
+ * The taker opens a file for direct I/O and writes to it: before such a write
+ * the kernel writes back what is dirty there, and after it unmaps and drops what
+ * it had. The data are not taken; only how many bytes of the file lie there is
+ * answered. Where a mount is read-only it opens with O_SYNC instead, and not
+ * being told to keep the cache makes the kernel drop all of the file.
+ */
+#include "fs/fuse_copy.h"
+
+#include "fs/copy_taker.h"
+
+#include <fcntl.h>
+
+/*
+ * The pages are there already, and locked: who waits for one of them may be the
+ * taker. So nobody is held back for longer than BALANCE_PAUSE_MAX.
+ */
+#define WAIT_STEP_NS (500 * 1000)
+
+/* Of the taker's open files; no struct open_file is there. */
+enum { TAKER_HANDLE = 1 };
+
+static bool is_taker(fuse_req_t req, const struct session *s)
+{
+	const struct copy_taker *t = s->vol->fs->copies.taker;
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	return t && ctx->pid == t->pid && ctx->uid == 0;
+}
+
+bool copy_open(fuse_req_t req, fuse_ino_t ino,
+	       const struct fuse_file_info *opened)
+{
+	struct session *s = session_of(req);
+	struct fuse_file_info fi = {
+		.flags = opened->flags,
+		.fh = TAKER_HANDLE,
+		.direct_io = 1,
+		.keep_cache = !(opened->flags & O_SYNC),
+		.noflush = 1,
+	};
+
+	(void)ino;
+	if (!is_taker(req, s))
+		return false;
+	fuse_reply_open(req, &fi);
+	return true;
+}
+
+bool copy_write(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		const struct fuse_file_info *fi)
+{
+	struct session *s = session_of(req);
+	uint64_t end, at = (uint64_t)offset;
+
+	if (fi->fh != TAKER_HANDLE)
+		return false;
+	end = atomic_load(&inode_of(s, ino)->size);
+	fuse_reply_write(req, at < end ? min_of(size, (size_t)(end - at)) : 0);
+	return true;
+}
+
+bool copy_release(fuse_req_t req, const struct fuse_file_info *fi)
+{
+	if (fi->fh != TAKER_HANDLE)
+		return false;
+	fuse_reply_err(req, 0);
+	return true;
+}
+
+bool copy_charge(struct inode *inode, uint64_t offset, size_t size)
+{
+	uint64_t first = offset >> PAGE_SHIFT;
+
+	return kernel_copies_charge(
+		&inode->vol->fs->copies, inode, first,
+		(unsigned int)(pages_of(offset + size) - first));
+}
+
+static void wait_more(struct request *rq)
+{
+	struct fs *fs = rq->fs;
+	bool fits = kernel_copies_fit(&fs->copies);
+
+	if (!fits && os_now_ns() < rq->patience_ns) {
+		request_repark(&fs->requests, rq, WAIT_STEP_NS);
+		return;
+	}
+	if (!fits)
+		vmstat_inc(fs->mm, COPY_OVER);
+	rq->after(rq);
+}
+
+static void run_wait(struct request *rq)
+{
+	request_park(&rq->fs->requests, rq, WAIT_STEP_NS, wait_more);
+}
+
+void copy_wait(struct request *rq, enum request_class class,
+	       void (*after)(struct request *rq))
+{
+	vmstat_inc(rq->fs->mm, COPY_WAIT);
+	rq->after = after;
+	rq->patience_ns = os_now_ns() + BALANCE_PAUSE_MAX;
+	op_queue(rq, class, run_wait);
+}
+
+/*
+ * cache=auto: what is only read is kept by the kernel, as a hit there costs no
+ * round trip. What is written comes to us directly: then the kernel needs no
+ * lock for a whole file, no copy of what is written, and writers run in
+ * parallel; it drops what it had of the range.
+ */
+static bool is_direct(const struct volume *vol, int flags)
+{
+	switch (vol->cache) {
+	case CACHE_USER:
+		return true;
+	case CACHE_AUTO:
+		return (flags & O_ACCMODE) != O_RDONLY;
+	case CACHE_KERNEL:
+	case CACHE_WRITEBACK:
+	case NR_CACHE_MODES:
+		break;
+	}
+	return false;
+}
+
+void copy_choose(struct inode *inode, int flags, struct fuse_file_info *fi)
+{
+	fi->direct_io = is_direct(inode->vol, flags);
+	fi->parallel_direct_writes = fi->direct_io;
+	/* Others have changed it behind our back: what the kernel has is old. */
+	fi->keep_cache = !atomic_exchange(&inode->stale_copies, false);
+	fi->noflush = 1;
+}

@@ -1,0 +1,134 @@
+/*
+ * kernel_copy.h - the copies of our pages that the kernel keeps, and how they
+ * are taken back.
+ *
+ * What the kernel reads through its own page cache (files opened with
+ * cache=kernel, and everything that is mapped), or writes through it, it keeps.
+ * Those copies are memory of ours all the same: each is charged here when its
+ * request arrives, and stands for a frame in the balloon (mm/balloon.h). When
+ * the balloon cannot grow, or others want its frames, copies are taken back,
+ * those that came first first.
+ *
+ * Nobody in this process ever waits inside the kernel for a copy to go: that is
+ * for a process of its own, which holds no FUSE descriptor (fs/copy_taker.h).
+ *
+ * The ledger is an upper bound. It is kept per extent of 2 MiB of a file: pages
+ * charged since the kernel was last asked what it has there. The kernel drops
+ * copies without saying so; that is found out when they are to be taken back.
+ */
+#ifndef FS_KERNEL_COPY_H
+#define FS_KERNEL_COPY_H
+
+#include "mm/list.h"
+#include "mm/lock.h"
+#include "mm/mm.h"
+
+struct copy_taker;
+struct inode;
+struct volume;
+
+#define COPY_EXTENT_PAGES 512
+
+/* (K) guarded by kernel_copies.lock. */
+struct copy_extent {
+	struct list_head queue;	   /* in kernel_copies.queue, or alone (K) */
+	struct list_head hash;	   /* (K) */
+	struct list_head of_inode; /* (K) */
+	struct inode *inode;
+	uint64_t index;	     /* which 2 MiB of the file */
+	unsigned long nr;    /* pages, at most (K) */
+	unsigned long fresh; /* charged since it is being taken back (K) */
+	bool taking;	     /* (K) */
+};
+
+/* What an inode has in the ledger; embedded in it. */
+struct inode_copies {
+	/*
+	 * The first extent, so that a small file needs no memory; and all the
+	 * others for which there was none ("all": it stands for the file).
+	 */
+	struct copy_extent first; /* (K) */
+	bool all;		  /* (K) */
+	/* What is in vain taken from it is mapped; until its last close (K). */
+	bool mapped;
+	struct list_head extents; /* the others, by of_inode (K) */
+	/* Open files; changed and read at any time. */
+	_Atomic unsigned int nr_open;
+};
+
+enum { COPY_HASH_BITS = 10, COPY_ORDERS = 32 };
+
+/* One extent to be taken back. */
+struct copy_order {
+	uint32_t mount;	     /* number of the volume's mount */
+	uint32_t generation; /* with nodeid: which inode */
+	uint64_t nodeid;
+	uint64_t offset, len; /* bytes; len 0: to the end of the file */
+	uint64_t mapping;     /* to find the extent again */
+	uint64_t index;	      /* likewise */
+	uint32_t unmap;	      /* mapped pages too */
+	uint32_t nr_left;     /* answer: pages that are still there */
+};
+
+struct kernel_copies {
+	struct mm *mm;
+	struct copy_taker *taker; /* NULL: copies are not counted */
+	unsigned long max;	  /* pages the balloon may have */
+	unsigned long min;	  /* ... and always has */
+	unsigned long transit;	  /* ... of them for reads not seen yet */
+	unsigned long slack;	  /* ... and kept ahead of those that come */
+
+	struct mutex lock;
+	struct cond more;	/* something to do for the thread */
+	struct list_head queue; /* extents, oldest first (lock) */
+	struct page *hash_page;
+	struct list_head *hash;	  /* (lock) */
+	_Atomic unsigned long nr; /* pages charged; changed with the lock */
+	bool stop;		  /* (lock) */
+	struct os_thread thread;
+	bool started;
+	struct shrinker shrinker;
+	struct kmem_cache extents;
+	struct copy_order orders[COPY_ORDERS]; /* the thread's */
+};
+
+void inode_copies_init(struct inode_copies *ic, struct inode *inode);
+
+/*
+ * Set up the ledger, and start the thread. taker: NULL if there is none; then
+ * nothing is charged. 0 or -ENOMEM.
+ */
+int kernel_copies_start(struct kernel_copies *k, struct mm *mm,
+			struct copy_taker *taker);
+/* All inodes are gone. */
+void kernel_copies_stop(struct kernel_copies *k);
+
+/*
+ * Pages [first, first + nr) of the inode are, or are about to be, in the
+ * kernel's cache. Never blocks. Returns whether there is room for them: if not,
+ * whoever asked for them is to be held back until kernel_copies_fit(), or for a
+ * while; they are charged in any case, as they are there in any case.
+ */
+bool kernel_copies_charge(struct kernel_copies *k, struct inode *inode,
+			  uint64_t first, unsigned int nr);
+bool kernel_copies_fit(struct kernel_copies *k);
+
+/*
+ * So many bytes that were dirty in the kernel have arrived, and there is no
+ * frame for them: have some of the balloon's, until the kernel's copy, which is
+ * clean then, is taken back. Whoever takes copies back waits for such bytes, so
+ * they must not wait for him. False: there are none.
+ */
+bool kernel_copies_receive(struct kernel_copies *k, size_t bytes);
+
+/*
+ * The kernel has let go of the inode, and of its pages with it. Takes
+ * kernel_copies.lock; the caller may hold inode_table.lock.
+ */
+void kernel_copies_forget(struct kernel_copies *k, struct inode *inode);
+
+/* One open file of the inode more, or less. */
+void kernel_copies_opened(struct inode *inode);
+void kernel_copies_closed(struct kernel_copies *k, struct inode *inode);
+
+#endif
