@@ -67,7 +67,7 @@ $(O)/mm/%.o $(O)/swap/%.o: cflags += $(if $(PREEMPT),-fsanitize=thread)
 $(O)/%.o: %.c | build/deps/lib/libfuse3.a
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
-	$(Q)$(CC) $(cflags) $(CFLAGS) $(if $(filter fs/fuse_%,$<),$(fuse_inc)) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(cflags) $(CFLAGS) $(if $(filter fs/fuse_% tests/bench/empty_fs.c,$<),$(fuse_inc)) -MMD -MP -c -o $@ $<
 
 $(PLIMSOLL): $(fs) $(swap) $(mm) $(real)
 	@mkdir -p $(@D)
@@ -88,6 +88,12 @@ $(O)/tests/unit/%: $(O)/tests/unit/%.o $(core) $(swap) $(mm) $(real)
 $(O)/tests/sim/%: $(O)/tests/sim/%.o $(sim_o) $(swap) $(mm)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lzstd -lxxhash
+
+# What FUSE itself costs, for the bench.
+build/bench/empty_fs: $(O)/tests/bench/empty_fs.o
+	@mkdir -p $(@D)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(fuse_lib) -luring
 
 ## programs: the test programs too
 programs: all $(unit) $(sim)
