@@ -89,7 +89,14 @@ $(O)/tests/sim/%: $(O)/tests/sim/%.o $(sim_o) $(swap) $(mm)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lzstd -lxxhash
 
-# What FUSE itself costs, for the bench.
+# For the bench: what FUSE itself costs, and what is done with pages.
+bench_programs := build/bench/empty_fs build/bench/pages
+
+build/bench/pages: $(O)/tests/bench/pages.o
+	@mkdir -p $(@D)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lzstd
+
 build/bench/empty_fs: $(O)/tests/bench/empty_fs.o
 	@mkdir -p $(@D)
 	@echo "  LINK    $@"
@@ -123,11 +130,13 @@ demo:
 	$(Q)$(MAKE) all
 	$(Q)tools/demo
 
-## bench: measure against other FUSE file systems and the bare directory
+## bench: measure against the bare directory, other file systems, tmpfs, zram ...
 bench:
 	$(Q)tools/deps
-	$(Q)$(MAKE) all
+	$(Q)$(MAKE) bench-programs
 	$(Q)tests/bench/run
+
+bench-programs: all $(bench_programs)
 
 ## asan: unit and simulated tests under address and undefined-behaviour checks
 asan:
@@ -168,7 +177,7 @@ help:
 clean:
 	$(Q)rm -rf build/obj* build/v-* build/logs build/plimsoll build/plimsollctl build/bench
 
--include $(patsubst %.o,%.d,$(swap) $(mm) $(real) $(fs) $(ctl) $(sim_o)) $(unit:%=%.d) $(sim:%=%.d)
-.PHONY: all programs check check-unit test demo bench asan tsan analyze lint install help clean
+-include $(patsubst %.o,%.d,$(swap) $(mm) $(real) $(fs) $(ctl) $(sim_o)) $(unit:%=%.d) $(sim:%=%.d) $(bench_programs:build/bench/%=$(O)/tests/bench/%.d)
+.PHONY: all programs check check-unit test demo bench bench-programs asan tsan analyze lint install help clean
 .DEFAULT_GOAL := all
 .SECONDARY:

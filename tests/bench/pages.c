@@ -3,9 +3,8 @@
  * is measured.
  *
  *	pages zstd FILE			compress and decompress each page of FILE
- *	pages write FROM FILE		write FROM to FILE, 1 MiB at a time
- *	pages read FILE			read FILE once, 1 MiB at a time
- *	pages random FILE SECONDS	read pages of FILE, 4 KiB at a time
+ *	pages write FROM FILE BLOCK	write FROM to FILE, BLOCK bytes at a time
+ *	pages read FILE BLOCK		read FILE once, BLOCK bytes at a time
  *	pages map FROM FILE|- MIB SECONDS
  *					map so much of FILE (-: of nothing, as
  *					malloc() does), fill it with FROM, then
@@ -28,7 +27,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
-enum { PAGE = 4096, CHUNK = 1 << 20, LEVEL = -1 };
+enum { PAGE = 4096, LEVEL = -1 };
 /* As swap/swap_out.c has it: what saves less is left as it is. */
 enum { COMPRESSED_MAX = PAGE - PAGE / 16 };
 
@@ -143,7 +142,7 @@ static void measure_zstd(const char *path)
 	printf("%.1f %.1f %zu\n", mib(size) / out_s, mib(size) / in_s, left);
 }
 
-static void measure_write(const char *from, const char *path)
+static void measure_write(const char *from, const char *path, size_t block)
 {
 	size_t size;
 	char *mem = load(from, &size);
@@ -151,7 +150,7 @@ static void measure_write(const char *from, const char *path)
 	int fd = open_file(path, O_WRONLY | O_CREAT | O_TRUNC);
 
 	for (size_t at = 0; at < size;) {
-		size_t want = size - at < CHUNK ? size - at : CHUNK;
+		size_t want = size - at < block ? size - at : block;
 		ssize_t n = write(fd, mem + at, want);
 
 		if (n <= 0)
@@ -161,40 +160,21 @@ static void measure_write(const char *from, const char *path)
 	printf("%.1f\n", mib(size) / (now() - begin));
 }
 
-static void measure_read(const char *path)
+static void measure_read(const char *path, size_t block)
 {
-	static char mem[CHUNK];
+	char *mem = calloc(1, block);
 	int fd = open_file(path, O_RDONLY);
 	double begin = now();
 	size_t size = 0;
 	ssize_t n;
 
-	while ((n = read(fd, mem, sizeof(mem))) > 0)
+	if (!mem)
+		die("memory");
+	while ((n = read(fd, mem, block)) > 0)
 		size += (size_t)n;
 	if (n < 0)
 		die(path);
 	printf("%.1f\n", mib(size) / (now() - begin));
-}
-
-static void measure_random(const char *path, double seconds)
-{
-	int fd = open_file(path, O_RDONLY);
-	double begin = now(), took;
-	char page[PAGE];
-	struct stat st;
-	size_t nr = 0;
-
-	if (fstat(fd, &st) < 0)
-		die(path);
-	do {
-		uint64_t at = next_random() % ((uint64_t)st.st_size / PAGE);
-
-		if (pread(fd, page, PAGE, (off_t)(at * PAGE)) != PAGE)
-			die(path);
-		nr++;
-		took = now() - begin;
-	} while (took < seconds);
-	printf("%.1f\n", mib(nr * PAGE) / took);
 }
 
 /* A page says which it is, and how often it was written to. */
@@ -278,12 +258,10 @@ int main(int argc, char **argv)
 
 	if (strcmp(what, "zstd") == 0)
 		measure_zstd(argv[2]);
-	else if (strcmp(what, "write") == 0 && argc == 4)
-		measure_write(argv[2], argv[3]);
-	else if (strcmp(what, "read") == 0)
-		measure_read(argv[2]);
-	else if (strcmp(what, "random") == 0 && argc == 4)
-		measure_random(argv[2], atof(argv[3]));
+	else if (strcmp(what, "write") == 0 && argc == 5)
+		measure_write(argv[2], argv[3], (size_t)atol(argv[4]));
+	else if (strcmp(what, "read") == 0 && argc == 4)
+		measure_read(argv[2], (size_t)atol(argv[3]));
 	else if (strcmp(what, "map") == 0 && argc == 6)
 		measure_map(argv[2], argv[3], (size_t)atoi(argv[4]) << 20,
 			    atof(argv[5]));
