@@ -108,11 +108,16 @@ void swap_get(struct swap *s, swap_entry_t entry)
 	mutex_unlock(&s->lock);
 }
 
-static void give_cluster(struct swap *s, const struct swap_place *p)
-	must_hold(s->lock)
+void swap_give_cluster(struct swap *s, unsigned int area, uint32_t cluster)
 {
-	swap_map_give(&s->areas[p->area].map, p->cluster);
+	swap_map_give(&s->areas[area].map, cluster);
 	s->nr_free++;
+}
+
+void swap_cluster_full(struct swap *s, struct swap_cluster *c)
+{
+	c->state = CLUSTER_FULL;
+	s->garbage += SWAP_CLUSTER_SIZE - c->live; /* (3) */
 }
 
 /* Nobody uses it any more (2). */
@@ -127,18 +132,18 @@ static void cluster_unused(struct swap *s, const struct swap_place *p)
 	switch ((enum cluster_state)c->state) {
 	case CLUSTER_FULL:
 		s->garbage -= SWAP_CLUSTER_SIZE; /* (3) */
-		give_cluster(s, p);
+		swap_give_cluster(s, p->area, p->cluster);
 		break;
 	case CLUSTER_STUCK:
 		s->nr_stuck--;
-		give_cluster(s, p);
+		swap_give_cluster(s, p->area, p->cluster);
 		break;
 	case CLUSTER_OPEN: /* to be filled anew, if anything is moved at all */
 		b->fill = 0;
 		if (b == s->open[SWAP_MOVE]) {
 			s->open[SWAP_MOVE] = NULL;
 			b->used = false;
-			give_cluster(s, p);
+			swap_give_cluster(s, p->area, p->cluster);
 		}
 		break;
 	case CLUSTER_WRITING: /* by who writes it; or it failed, and waits */
@@ -298,11 +303,10 @@ static bool all_quiet(struct swap *s)
 {
 	unsigned int nr_reads = 0;
 	struct swap_read *r;
-	bool quiet = true;
+	bool quiet;
 
 	mutex_lock(&s->lock);
-	for (unsigned int i = 0; i < s->nr_buffers; i++)
-		quiet &= !s->buffers[i].writing;
+	quiet = swap_nr_writing(s) == 0;
 	mutex_unlock(&s->lock);
 	mutex_lock(&s->read_lock);
 	list_for_each_entry(r, &s->reads_free, struct swap_read, link)

@@ -175,6 +175,10 @@ int swap_store(struct swap *s, enum swap_stream stream,
 	       swap_entry_t *entry);
 void swap_submit(struct swap *s);
 
+/* Buffers that are not used; and those on their way to the disk. */
+unsigned int swap_nr_free_buffers(struct swap *s) must_hold(s->lock);
+unsigned int swap_nr_writing(struct swap *s) must_hold(s->lock);
+
 /* Send off again what could not be written, if it is time. */
 void swap_retry_failed(struct swap *s);
 /* Is there any such buffer? Then it is looked at several times a second. */
@@ -196,6 +200,13 @@ static inline bool swap_is_bad(const struct swap_buffer *b)
 void swap_get(struct swap *s, swap_entry_t entry);
 /* One user less; "object": the object itself is void, not only read. */
 void swap_put(struct swap *s, swap_entry_t entry, bool object);
+
+/* Nobody uses the cluster any more, and no buffer is its own: it is free. */
+void swap_give_cluster(struct swap *s, unsigned int area, uint32_t cluster)
+	must_hold(s->lock);
+/* What is in use of it is on the disk, and may be moved from there. */
+void swap_cluster_full(struct swap *s, struct swap_cluster *c)
+	must_hold(s->lock);
 
 /* Tell mm how much room there is. */
 void swap_update_room(struct swap *s) must_hold(s->lock);
@@ -235,6 +246,14 @@ bool swap_compact_wanted(struct swap *s) must_hold(s->lock);
 uint64_t swap_compactable(struct swap *s);
 /* Clusters that only the compactor may take. */
 #define SWAP_RESERVED_CLUSTERS 2
+
+/* Bytes of a cluster that an object with "len" bytes of data takes. */
+static inline uint32_t swap_object_size(uint32_t len)
+{
+	return ((uint32_t)sizeof(struct swap_object_header) + len + SWAP_UNIT -
+		1) &
+	       ~(SWAP_UNIT - 1);
+}
 
 /* The checksum of an object; "data" is what follows the header. */
 uint32_t swap_check(const struct swap_object_header *h, const void *data,

@@ -154,8 +154,7 @@ static bool next_object(struct move *mv, struct swap_object_header *h)
 	memcpy(h, mv->mem + mv->at.offset, sizeof(*h));
 	if (h->magic == 0)
 		return false; /* the padding at the end */
-	mv->at.size = (uint32_t)(sizeof(*h) + h->len + SWAP_UNIT - 1) &
-		      ~(SWAP_UNIT - 1);
+	mv->at.size = swap_object_size(h->len);
 	mv->damaged =
 		h->magic != SWAP_OBJECT_MAGIC || h->len > PAGE_SIZE ||
 		mv->at.offset + mv->at.size > mv->fill ||
@@ -236,8 +235,7 @@ static void unstick(struct swap *s) must_hold(s->lock)
 		struct swap_cluster *c = swap_map_at(map, s->unstick);
 
 		if (c->state == CLUSTER_STUCK) {
-			c->state = CLUSTER_FULL;
-			s->garbage += SWAP_CLUSTER_SIZE - c->live;
+			swap_cluster_full(s, c);
 			s->nr_stuck--;
 		}
 		if (++s->unstick < map->nr)
@@ -246,23 +244,6 @@ static void unstick(struct swap *s) must_hold(s->lock)
 		if (++s->unstick_area == s->nr_areas)
 			return;
 	}
-}
-
-/* Will a buffer become free without the compactor's doing? */
-static bool any_writing(struct swap *s) must_hold(s->lock)
-{
-	for (unsigned int i = 0; i < s->nr_buffers; i++)
-		if (s->buffers[i].writing)
-			return true;
-	return false;
-}
-
-static bool any_free(struct swap *s) must_hold(s->lock)
-{
-	for (unsigned int i = 0; i < s->nr_buffers; i++)
-		if (!s->buffers[i].used)
-			return s->nr_free > 0;
-	return false;
 }
 
 static uint32_t nr_all(struct swap *s) must_hold(s->lock)
@@ -339,12 +320,11 @@ enum outcome {
 static enum outcome end_victim(struct swap *s, const struct move *mv)
 	must_hold(s->lock)
 {
-	struct swap_map *map = &s->areas[mv->at.area].map;
-	struct swap_cluster *c = swap_map_at(map, mv->at.cluster);
+	struct swap_cluster *c =
+		swap_map_at(&s->areas[mv->at.area].map, mv->at.cluster);
 
 	if (c->users == 0) {
-		swap_map_give(map, mv->at.cluster);
-		s->nr_free++;
+		swap_give_cluster(s, mv->at.area, mv->at.cluster);
 		vmstat_inc(s->mm, SWAP_COMPACT_FREED);
 		return COMPACT_MOVED;
 	}
@@ -354,8 +334,7 @@ static enum outcome end_victim(struct swap *s, const struct move *mv)
 		s->nr_stuck++;
 		return COMPACT_MOVED;
 	}
-	c->state = CLUSTER_FULL;
-	s->garbage += SWAP_CLUSTER_SIZE - c->live;
+	swap_cluster_full(s, c);
 	return mv->err ? COMPACT_BLOCKED : COMPACT_MOVED;
 }
 
@@ -393,28 +372,21 @@ static enum outcome compact(struct swap *s)
 
 /* --- what could not be written ------------------------------------------------ */
 
-/* Is there a buffer for those who push pages out? */
-static bool any_spare(struct swap *s) must_hold(s->lock)
-{
-	unsigned int nr = 0;
-
-	for (unsigned int i = 0; i < s->nr_buffers; i++)
-		nr += !s->buffers[i].used;
-	return nr > 1;
-}
-
 /*
  * One that failed again and again while others were written, or nothing can be
  * tried elsewhere because of such; or NULL.
  */
 static struct swap_buffer *hopeless_buffer(struct swap *s) must_hold(s->lock)
 {
+	/* Is there one for those who push pages out? */
+	bool spare = swap_nr_free_buffers(s) > 1;
+
 	for (unsigned int i = 0; i < s->nr_buffers; i++) {
 		struct swap_buffer *b = &s->buffers[i];
 
 		if (b->used && !b->writing &&
 		    b->nr_failed >= SWAP_ATTEMPTS_MAX &&
-		    (swap_is_bad(b) || !any_spare(s)))
+		    (swap_is_bad(b) || !spare))
 			return b;
 	}
 	return NULL;
@@ -481,12 +453,14 @@ void swap_compact_main(void *arg)
 		}
 		/* A write that ends wakes us, and says that it is not. */
 		s->waits_for_write =
-			outcome == COMPACT_BLOCKED && any_writing(s);
+			outcome == COMPACT_BLOCKED && swap_nr_writing(s) > 0;
 		if (s->waits_for_write)
 			cond_timedwait(&s->compact_wake, &s->lock,
 				       BUSY_WAIT_NS);
 		else
-			s->blocked = outcome == COMPACT_BLOCKED && !any_free(s);
+			s->blocked = outcome == COMPACT_BLOCKED &&
+				     (swap_nr_free_buffers(s) == 0 ||
+				      s->nr_free == 0);
 		s->waits_for_write = false;
 		swap_update_room(s);
 	}

@@ -44,21 +44,46 @@ static struct swap_cluster *cluster_of(struct swap *s,
 	return swap_map_at(&s->areas[b->area].map, b->cluster);
 }
 
-static struct swap_buffer *free_buffer(struct swap *s, enum swap_stream stream)
-	must_hold(s->lock)
+unsigned int swap_nr_free_buffers(struct swap *s)
 {
 	unsigned int nr = 0;
-	struct swap_buffer *found = NULL;
 
 	for (unsigned int i = 0; i < s->nr_buffers; i++)
-		if (!s->buffers[i].used) {
-			found = &s->buffers[i];
-			nr++;
-		}
+		nr += !s->buffers[i].used;
+	return nr;
+}
+
+unsigned int swap_nr_writing(struct swap *s)
+{
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i < s->nr_buffers; i++)
+		nr += s->buffers[i].writing;
+	return nr;
+}
+
+/* Could a buffer be opened now? 0, -ENOSPC or -EBUSY. */
+static int may_open(struct swap *s, enum swap_stream stream) must_hold(s->lock)
+{
+	uint32_t reserved = stream == SWAP_OUT ? SWAP_RESERVED_CLUSTERS : 0;
+	unsigned int nr = swap_nr_free_buffers(s);
+
+	if (s->nr_free <= reserved)
+		return -ENOSPC;
 	/* The last one is the compactor's: without it there is no more room. */
-	if (stream == SWAP_OUT && nr == 1 && !s->open[SWAP_MOVE])
-		return NULL;
-	return found;
+	if (nr == 0 || (stream == SWAP_OUT && nr == 1 && !s->open[SWAP_MOVE]))
+		return -EBUSY;
+	return 0;
+}
+
+static struct swap_buffer *free_buffer(struct swap *s) must_hold(s->lock)
+{
+	struct swap_buffer *b = s->buffers;
+
+	while (b->used)
+		b++;
+	ASSERT(b < s->buffers + s->nr_buffers);
+	return b;
 }
 
 /* A free cluster of the first area that has one. */
@@ -83,14 +108,13 @@ static uint32_t take_cluster(struct swap *s, unsigned int *area)
 static int open_buffer(struct swap *s, enum swap_stream stream)
 	must_hold(s->lock)
 {
-	struct swap_buffer *b = free_buffer(s, stream);
+	int err = may_open(s, stream);
 	struct swap_cluster *c;
+	struct swap_buffer *b;
 
-	if (s->nr_free == 0 ||
-	    (stream == SWAP_OUT && s->nr_free <= SWAP_RESERVED_CLUSTERS))
-		return -ENOSPC;
-	if (!b)
-		return -EBUSY;
+	if (err)
+		return err;
+	b = free_buffer(s);
 	b->cluster = take_cluster(s, &b->area);
 	ASSERT(b->cluster != 0);
 	b->used = true;
@@ -131,16 +155,13 @@ static void set_pending(struct swap *s, struct swap_buffer *b, bool pending)
 static void drop_buffer(struct swap *s, struct swap_buffer *b)
 	must_hold(s->lock)
 {
-	struct swap_map *map = &s->areas[b->area].map;
-
 	b->used = false;
 	set_pending(s, b, false);
 	if (swap_is_bad(b)) {
-		swap_map_set_bad(map, b->cluster);
+		swap_map_set_bad(&s->areas[b->area].map, b->cluster);
 		s->nr_clusters--;
 	} else {
-		swap_map_give(map, b->cluster);
-		s->nr_free++;
+		swap_give_cluster(s, b->area, b->cluster);
 	}
 }
 
@@ -162,8 +183,7 @@ static void written(struct swap *s, struct swap_buffer *b) must_hold(s->lock)
 		return;
 	}
 	b->used = false;
-	c->state = CLUSTER_FULL;
-	s->garbage += SWAP_CLUSTER_SIZE - c->live;
+	swap_cluster_full(s, c);
 }
 
 /* How long until it may be tried again. */
@@ -306,8 +326,7 @@ int swap_store(struct swap *s, enum swap_stream stream,
 	       swap_entry_t *entry)
 {
 	struct swap_object_header h = *object;
-	uint32_t size = (uint32_t)(sizeof(h) + h.len + SWAP_UNIT - 1) &
-			~(SWAP_UNIT - 1);
+	uint32_t size = swap_object_size(h.len);
 	struct swap_buffer *b;
 	int err;
 
@@ -338,12 +357,8 @@ static int check_room(struct swap *s)
 
 	mutex_lock(&s->lock);
 	if (!s->open[SWAP_OUT] ||
-	    s->open[SWAP_OUT]->fill + SWAP_OBJECT_MAX > SWAP_CLUSTER_SIZE) {
-		if (s->nr_free <= SWAP_RESERVED_CLUSTERS)
-			err = -ENOSPC;
-		else if (!free_buffer(s, SWAP_OUT))
-			err = -EBUSY;
-	}
+	    s->open[SWAP_OUT]->fill + SWAP_OBJECT_MAX > SWAP_CLUSTER_SIZE)
+		err = may_open(s, SWAP_OUT);
 	if (err == -ENOSPC && swap_compact_wanted(s))
 		err = -EBUSY;
 	mutex_unlock(&s->lock);
