@@ -24,7 +24,7 @@ fuse_lib := build/deps/lib/libfuse3.a -lnuma -ldl
 
 # Reading order: what is under everything, frames, objects, cached pages,
 # victims.
-mm_core := bug fault vmstat errseq \
+mm_core := bug size fault vmstat errseq \
 	   arena memblock zone watermark buddy pcp page_wait page_alloc \
 	   slab kmalloc mempool shrinker \
 	   address_space xarray page_cache readahead writeback page_io \
@@ -74,7 +74,7 @@ $(PLIMSOLL): $(fs) $(swap) $(mm) $(real)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(fuse_lib) -luring -lzstd -lxxhash
 
-$(PLIMSOLLCTL): $(ctl) $(O)/swap/format.o
+$(PLIMSOLLCTL): $(ctl) $(O)/swap/format.o $(O)/mm/size.o
 	@mkdir -p $(@D)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lxxhash

@@ -1,6 +1,8 @@
 /* options.c - a mount helper's options, each known or refused. */
 #include "fs/options.h"
 
+#include "mm/size.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,36 +54,6 @@ void options_usage(void)
 	     "  -V, --version   the version\n"
 	     "\n"
 	     "See plimsoll(8), plimsollctl(1).");
-}
-
-bool options_size(const char *text, uint64_t *bytes)
-{
-	static const char units[] = "KMGT";
-	unsigned int shift = 0;
-	unsigned long long n;
-	char *end;
-
-	errno = 0;
-	n = strtoull(text, &end, 10);
-	if (errno || end == text || text[0] < '0' || text[0] > '9')
-		return false;
-	if (*end) {
-		char upper = (char)(*end & ~0x20);
-		const char *unit = strchr(units, upper);
-
-		if (!unit || !upper)
-			return false;
-		shift = 10 * (unsigned int)(unit - units + 1);
-		end++;
-		if (*end == 'i' || *end == 'I')
-			end++;
-		if (*end == 'b' || *end == 'B')
-			end++;
-	}
-	if (*end || (n << shift) >> shift != n)
-		return false;
-	*bytes = n << shift;
-	return true;
 }
 
 /* A limit from a file of a control group, or *limit as it is. */
@@ -149,7 +121,7 @@ static bool set_mem(struct options *o, const char *value)
 {
 	uint64_t bytes;
 
-	if (!options_size(value, &bytes))
+	if (!size_parse(value, &bytes))
 		return refuse("mem", value,
 			      "is not a size (such as 64M or 2G)");
 	if (bytes < MM_SIZE_MIN)
@@ -173,7 +145,7 @@ static bool set_swap(struct options *o, const char *value)
 	o->anon_option = "swap";
 	if (o->nr_swaps == SWAP_AREAS_MAX)
 		return refuse("swap", value, "one too many");
-	if (colon && options_size(colon + 1, &s->size))
+	if (colon && size_parse(colon + 1, &s->size))
 		len = (size_t)(colon - value);
 	else if (colon && !strchr(colon, '/'))
 		return refuse("swap", value,
@@ -192,7 +164,7 @@ static bool set_swap(struct options *o, const char *value)
 static bool set_size(struct options *o, const char *value)
 {
 	o->anon_option = "size";
-	if (!options_size(value, &o->anon.size))
+	if (!size_parse(value, &o->anon.size))
 		return refuse("size", value,
 			      "is not a size (such as 64M or 2G)");
 	if (o->anon.size > UINT64_MAX - PAGE_SIZE)
@@ -203,7 +175,7 @@ static bool set_size(struct options *o, const char *value)
 static bool set_nr_inodes(struct options *o, const char *value)
 {
 	o->anon_option = "nr_inodes";
-	if (!options_size(value, &o->anon.nr_inodes))
+	if (!size_parse(value, &o->anon.nr_inodes))
 		return refuse("nr_inodes", value,
 			      "is not a number (such as 1000 or 10k)");
 	return true;

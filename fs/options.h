@@ -35,9 +35,6 @@ bool options_parse(struct options *o, int argc, char **argv);
 
 void options_usage(void);
 
-/* "64M" → bytes; K, M, G, T. False if it is no size. */
-bool options_size(const char *text, uint64_t *bytes);
-
 /*
  * A quarter of the memory this process may use: the machine's, or what its
  * control groups (of either version, inherited ones too) leave of it.

@@ -1,40 +1,12 @@
 /* ctl_mkswap.c - the operands; swap/format.c does it. */
 #include "tools/ctl_mkswap.h"
 
+#include "mm/size.h"
 #include "swap/format.h"
 #include "tools/ctl_error.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* "512M" → bytes; K, M, G or T. */
-static bool parse_size(const char *arg, uint64_t *bytes)
-{
-	static const char units[] = "KMGT";
-	unsigned int shift = 0;
-	const char *unit = NULL;
-	char *end;
-
-	errno = 0;
-	*bytes = strtoull(arg, &end, 10);
-	if (errno || *arg < '0' || *arg > '9')
-		return false;
-	if (isalpha((unsigned char)*end))
-		unit = strchr(units, toupper((unsigned char)*end));
-	if (unit) {
-		shift = 10 * (unsigned int)(unit - units + 1);
-		end++;
-		end += *end == 'i';
-		end += *end == 'B';
-	}
-	if (*end || *bytes << shift >> shift != *bytes)
-		return false;
-	*bytes <<= shift;
-	return true;
-}
 
 static int usage(void)
 {
@@ -69,7 +41,7 @@ int ctl_mkswap(int argc, char **argv)
 			  SWAP_LABEL_MAX);
 		return CTL_USAGE;
 	}
-	if (!parse_size(argv[1], &size)) {
+	if (!size_parse(argv[1], &size)) {
 		ctl_error("%s: is not a size (such as 512M or 4G)", argv[1]);
 		return CTL_USAGE;
 	}
