@@ -50,17 +50,6 @@
 #include <errno.h>
 #include <string.h>
 
-static struct anon_group *group_of(struct address_space *m)
-{
-	return (struct anon_group *)(uintptr_t)m->group;
-}
-
-void anon_mapping_init(struct address_space *m, struct mm *mm,
-		       struct anon_group *group)
-{
-	address_space_init(m, mm, &anon_aops, group);
-}
-
 enum anon_state anon_page_state(const struct page *page)
 {
 	if (!page_test(page, PG_uptodate))
@@ -114,7 +103,8 @@ static uint64_t anon_value_left(struct address_space *m, struct page *page)
 
 	if (!page_test_and_clear(page, PG_swapcache)) {
 		if (page_test_and_clear(page, PG_reserved_space))
-			atomic_fetch_sub(&group_of(m)->nr_pages, 1); /* (3) */
+			atomic_fetch_sub(&anon_group_of(m)->nr_pages,
+					 1); /* (3) */
 		return 0;
 	}
 	page_clear(page, PG_reserved_space);
@@ -159,7 +149,7 @@ static void anon_free_value(struct address_space *m, pgoff_t index,
 {
 	(void)index;
 	swap_put(m->mm->swap, value, true);
-	atomic_fetch_sub(&group_of(m)->nr_pages, 1); /* (3) */
+	atomic_fetch_sub(&anon_group_of(m)->nr_pages, 1); /* (3) */
 }
 
 static void anon_page_truncated(struct address_space *m, struct page *page)
@@ -306,10 +296,21 @@ int anon_read_page(struct address_space *m, pgoff_t index, void *to)
 
 /* --- how much ------------------------------------------------------------------ */
 
+int anon_group_charge(struct address_space *m)
+{
+	struct anon_group *g = anon_group_of(m);
+
+	if (atomic_fetch_add(&g->nr_pages, 1) < g->max_pages)
+		return 0;
+	atomic_fetch_sub(&g->nr_pages, 1);
+	vmstat_inc(m->mm, ENOSPC_SIZE);
+	return -ENOSPC;
+}
+
 int anon_charge(struct address_space *m, struct page *page)
 {
-	struct anon_group *g = group_of(m);
 	struct mm *mm = m->mm;
+	int err;
 
 	if (page_test(page, PG_dirty))
 		return 0;
@@ -319,13 +320,10 @@ int anon_charge(struct address_space *m, struct page *page)
 	}
 	if (page_test(page, PG_reserved_space))
 		return 0;
-	if (atomic_fetch_add(&g->nr_pages, 1) >= g->max_pages) {
-		atomic_fetch_sub(&g->nr_pages, 1);
-		vmstat_inc(mm, ENOSPC_SIZE);
-		return -ENOSPC;
-	}
-	page_set(page, PG_reserved_space); /* (3) */
-	return 0;
+	err = anon_group_charge(m);
+	if (!err)
+		page_set(page, PG_reserved_space); /* (3) */
+	return err;
 }
 
 void anon_truncate(struct address_space *m, pgoff_t first, pgoff_t last)

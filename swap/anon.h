@@ -22,6 +22,14 @@ struct anon_group {
 	uint64_t max_pages;	   /* UINT64_MAX: no limit */
 };
 
+static inline struct anon_group *anon_group_of(const struct address_space *m)
+{
+	return (struct anon_group *)(uintptr_t)m->group;
+}
+
+/* One page more is stored: 0, or -ENOSPC: it is at its limit. Counted. */
+int anon_group_charge(struct address_space *m);
+
 /* Of a locked page in such a mapping; see the table. */
 enum anon_state { ANON_NEW, ANON_IN, ANON_CLEAN, ANON_BLANK, ANON_DIRTY };
 enum anon_state anon_page_state(const struct page *page);
@@ -31,10 +39,6 @@ void anon_set_copy(struct address_space *m, struct page *page, uint64_t entry);
 void anon_assert_state(struct address_space *m, struct page *page);
 
 extern const struct address_space_ops anon_aops;
-
-/* To be called instead of address_space_init(); group outlives m. */
-void anon_mapping_init(struct address_space *m, struct mm *mm,
-		       struct anon_group *group);
 
 /*
  * A locked page from page_cache_grab() that is not up to date: fill it with

@@ -166,24 +166,21 @@ static void drop_blank(struct address_space *m, struct page *page)
 static int fill_hole(struct address_space *m, pgoff_t index,
 		     struct xa_stash *stash)
 {
-	struct anon_group *g = (struct anon_group *)(uintptr_t)m->group;
 	struct page *blank = NULL;
 	void *entry;
 	int err = 0;
 
 	mutex_lock(&m->lock);
 	entry = xa_load(&m->pages, index);
-	if (!entry && atomic_fetch_add(&g->nr_pages, 1) >= g->max_pages) {
-		atomic_fetch_sub(&g->nr_pages, 1);
-		vmstat_inc(m->mm, ENOSPC_SIZE);
-		err = -ENOSPC;
-	} else if (!entry) {
+	if (!entry)
+		err = anon_group_charge(m);
+	if (!entry && !err) {
 		err = xa_store(&m->pages, index,
 			       xa_mk_value(swap_entry_same(0)), stash);
 		ASSERT(err == 0); /* the stash had enough for it */
 		m->nr_values++;
 		vmstat_inc(m->mm, NR_SWAPPED_SAME);
-	} else if (!xa_is_value(entry)) {
+	} else if (entry && !xa_is_value(entry)) {
 		if (!page_test(entry, PG_reserved_space)) {
 			blank = entry;
 			page_get(blank);

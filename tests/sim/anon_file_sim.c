@@ -76,7 +76,7 @@ struct anon_file *anon_file_new(struct anon_world *w, struct anon_group *g)
 	f->group = g;
 	f->users = 1;
 	rwlock_init(&f->io_lock);
-	anon_mapping_init(&f->mapping, w->mm, g);
+	address_space_init(&f->mapping, w->mm, &anon_aops, g);
 	w->nr_alive++;
 	return f;
 }

@@ -100,7 +100,7 @@ static inline int set_up(void **state)
 	t->swap = t->mm->swap;
 	t->group.max_pages = UINT64_MAX;
 	t->noise_percent = 30;
-	anon_mapping_init(&t->m, t->mm, &t->group);
+	address_space_init(&t->m, t->mm, &anon_aops, &t->group);
 	return 0;
 }
 

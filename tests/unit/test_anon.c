@@ -54,7 +54,7 @@ static int set_up(void **state)
 		swap_add_area(t->swap, t->fd, 512, NR_CLUSTERS, NULL, NULL, 0),
 		0);
 	t->group.max_pages = UINT64_MAX;
-	anon_mapping_init(&t->m, t->mm, &t->group);
+	address_space_init(&t->m, t->mm, &anon_aops, &t->group);
 	return 0;
 }
 
