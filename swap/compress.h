@@ -14,7 +14,7 @@ struct compressor;
 /* NULL if there is no memory. */
 struct compressor *compressor_create(unsigned int nr_workspaces);
 void compressor_destroy(struct compressor *c);
-/* Bytes it takes outside the arena. */
+/* Bytes it takes outside the arena, all of them from the start. */
 size_t compressor_size(const struct compressor *c);
 
 /*

@@ -192,21 +192,11 @@ void swap_put(struct swap *s, swap_entry_t entry, bool object)
 
 static struct page *alloc_buffer(struct mm *mm, unsigned int order, char **mem)
 {
-	struct page *page = page_alloc(mm, GFP_KERNEL | GFP_DMA, order);
+	struct page *page = swap_frames_alloc(mm, GFP_DMA, order);
 
-	if (!page)
-		return NULL;
-	vmstat_add(mm, NR_SWAP_BUFFERS, 1l << order);
-	*mem = page_address(&mm->arena, page);
+	if (page)
+		*mem = page_address(&mm->arena, page);
 	return page;
-}
-
-static void free_buffer(struct mm *mm, struct page *page)
-{
-	if (!page)
-		return;
-	vmstat_add(mm, NR_SWAP_BUFFERS, -(long)page_nr(page));
-	page_put(mm, page);
 }
 
 static int alloc_buffers(struct swap *s)
@@ -245,10 +235,10 @@ static void swap_free_memory(struct swap *s)
 	struct mm *mm = s->mm;
 
 	for (unsigned int i = 0; i < s->nr_buffers; i++)
-		free_buffer(mm, s->buffers[i].page);
+		swap_frames_free(mm, s->buffers[i].page);
 	for (unsigned int i = 0; i < s->nr_reads; i++)
-		free_buffer(mm, s->reads[i].page);
-	free_buffer(mm, s->victim_page);
+		swap_frames_free(mm, s->reads[i].page);
+	swap_frames_free(mm, s->victim_page);
 	for (unsigned int i = 0; i < s->nr_areas; i++) {
 		swap_map_destroy(&s->areas[i].map);
 		free(s->areas[i].name);
@@ -258,6 +248,9 @@ static void swap_free_memory(struct swap *s)
 	free(s);
 }
 
+/* A compressor's, each; measured, zstd 1.5: 72 KiB out, 94 KiB in. */
+#define WORKSPACE_BYTES (176ul << 10)
+
 static unsigned int nr_workspaces(void)
 {
 	return min_of(os_nr_cpus(), 8u) + 1;
@@ -265,8 +258,7 @@ static unsigned int nr_workspaces(void)
 
 size_t swap_overhead(void)
 {
-	/* Measured: 131 KiB of zstd's a workspace. */
-	return sizeof(struct swap) + nr_workspaces() * (160ul << 10);
+	return sizeof(struct swap) + nr_workspaces() * WORKSPACE_BYTES;
 }
 
 int swap_start(struct mm *mm)
@@ -285,8 +277,11 @@ int swap_start(struct mm *mm)
 	list_init(&s->reads_free);
 	list_init(&s->waiting);
 	s->compressor = compressor_create(nr_workspaces());
-	if (s->compressor)
+	if (s->compressor) {
+		ASSERT(compressor_size(s->compressor) <=
+		       nr_workspaces() * WORKSPACE_BYTES);
 		err = alloc_buffers(s);
+	}
 	if (!err)
 		err = os_thread_start(&s->compactor, "kcompact",
 				      swap_compact_main, s);

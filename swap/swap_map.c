@@ -8,6 +8,8 @@
 
 #define CHUNK_CLUSTERS (PAGE_SIZE / sizeof(struct swap_cluster))
 
+#define GFP_MAP (GFP_GROWTH | GFP_ZERO)
+
 struct swap_cluster *swap_map_at(const struct swap_map *map, uint32_t nr)
 {
 	ASSERT(nr < map->nr);
@@ -75,18 +77,19 @@ void swap_map_set_bad(struct swap_map *map, uint32_t nr)
 	map->nr_bad++;
 }
 
-static struct page *alloc_frames(struct mm *mm, unsigned int order)
+struct page *swap_frames_alloc(struct mm *mm, gfp_t gfp, unsigned int order)
 {
-	struct page *page =
-		page_alloc(mm, GFP_KERNEL | GFP_GROWTH | GFP_ZERO, order);
+	struct page *page = page_alloc(mm, GFP_KERNEL | gfp, order);
 
 	if (page)
 		vmstat_add(mm, NR_SWAP_BUFFERS, 1l << order);
 	return page;
 }
 
-static void free_frames(struct mm *mm, struct page *page)
+void swap_frames_free(struct mm *mm, struct page *page)
 {
+	if (!page)
+		return;
 	vmstat_add(mm, NR_SWAP_BUFFERS, -(long)page_nr(page));
 	page_put(mm, page);
 }
@@ -103,12 +106,12 @@ int swap_map_init(struct swap_map *map, struct mm *mm, uint32_t nr)
 	/* More than half of the budget for what is not in it is no use. */
 	if (order > BUDDY_MAX_ORDER || nr_chunks > mm->arena.nr_pages / 2)
 		return -ENOMEM;
-	map->table_page = alloc_frames(mm, order);
+	map->table_page = swap_frames_alloc(mm, GFP_MAP, order);
 	if (!map->table_page)
 		return -ENOMEM;
 	map->chunks = page_address(&mm->arena, map->table_page);
 	for (; map->nr_chunks < nr_chunks; map->nr_chunks++) {
-		struct page *page = alloc_frames(mm, 0);
+		struct page *page = swap_frames_alloc(mm, GFP_MAP, 0);
 
 		if (!page) {
 			swap_map_destroy(map);
@@ -128,7 +131,8 @@ void swap_map_destroy(struct swap_map *map)
 	struct mm *mm = map->mm;
 
 	while (map->nr_chunks > 0)
-		free_frames(mm, virt_to_page(&mm->arena,
-					     map->chunks[--map->nr_chunks]));
-	free_frames(mm, map->table_page);
+		swap_frames_free(mm,
+				 virt_to_page(&mm->arena,
+					      map->chunks[--map->nr_chunks]));
+	swap_frames_free(mm, map->table_page);
 }

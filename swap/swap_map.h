@@ -13,6 +13,7 @@
 #ifndef SWAP_SWAP_MAP_H
 #define SWAP_SWAP_MAP_H
 
+#include "mm/gfp.h"
 #include "swap/swap_entry.h"
 
 struct mm;
@@ -55,6 +56,13 @@ struct swap_map {
  */
 int swap_map_init(struct swap_map *map, struct mm *mm, uint32_t nr);
 void swap_map_destroy(struct swap_map *map);
+
+/*
+ * Frames of swap's own, counted as NR_SWAP_BUFFERS; NULL if there are none. gfp
+ * is added to GFP_KERNEL. Free: NULL is none.
+ */
+struct page *swap_frames_alloc(struct mm *mm, gfp_t gfp, unsigned int order);
+void swap_frames_free(struct mm *mm, struct page *page);
 
 struct swap_cluster *swap_map_at(const struct swap_map *map, uint32_t nr);
 
