@@ -1,8 +1,9 @@
 /*
  * compress.h - one page, smaller (zstd; the only file that knows it).
  *
- * A compressor has a fixed number of workspaces, made when it is created; who
- * finds all of them in use waits for one. They lie outside the arena.
+ * A compressor has a fixed number of workspaces each way, made when it is
+ * created; who finds all of them in use waits for one. They lie outside the
+ * arena.
  */
 #ifndef SWAP_COMPRESS_H
 #define SWAP_COMPRESS_H

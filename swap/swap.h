@@ -255,8 +255,9 @@ static inline uint32_t swap_object_size(uint32_t len)
 	       ~(SWAP_UNIT - 1);
 }
 
-/* The checksum of an object; "data" is what follows the header. */
-uint32_t swap_check(const struct swap_object_header *h, const void *data,
+/* The checksum of an object, of what follows the header and of that. */
+uint64_t swap_data_sum(const void *data, size_t len);
+uint32_t swap_check(const struct swap_object_header *h, uint64_t sum,
 		    uint32_t seq);
 #define SWAP_OBJECT_MAGIC 0x504c /* "PL" */
 

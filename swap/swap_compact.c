@@ -158,7 +158,10 @@ static bool next_object(struct move *mv, struct swap_object_header *h)
 	mv->damaged =
 		h->magic != SWAP_OBJECT_MAGIC || h->len > PAGE_SIZE ||
 		mv->at.offset + mv->at.size > mv->fill ||
-		h->check != swap_check(h, mv->mem + mv->at.offset + sizeof(*h),
+		h->check != swap_check(h,
+				       swap_data_sum(mv->mem + mv->at.offset +
+							     sizeof(*h),
+						     h->len),
 				       mv->seq);
 	return !mv->damaged;
 }

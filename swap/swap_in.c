@@ -29,7 +29,7 @@ static int unpack_object(struct swap *s, const void *object, uint32_t size,
 	memcpy(&h, object, sizeof(h));
 	if (h.magic != SWAP_OBJECT_MAGIC || h.len > size - sizeof(h) ||
 	    h.len > PAGE_SIZE || h.mapping != mapping || h.index != index ||
-	    h.check != swap_check(&h, data, seq))
+	    h.check != swap_check(&h, swap_data_sum(data, h.len), seq))
 		return -EIO;
 	if (h.len == PAGE_SIZE) {
 		memcpy(to, data, PAGE_SIZE);

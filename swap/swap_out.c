@@ -24,11 +24,14 @@ enum { COMPRESSED_MAX = PAGE_SIZE - PAGE_SIZE / 16 };
 #define RETRY_SOON_NS (200 * NSEC_PER_MSEC)
 #define RETRY_NS      (1 * NSEC_PER_SEC)
 
-uint32_t swap_check(const struct swap_object_header *h, const void *data,
+uint64_t swap_data_sum(const void *data, size_t len)
+{
+	return XXH3_64bits(data, len);
+}
+
+uint32_t swap_check(const struct swap_object_header *h, uint64_t sum,
 		    uint32_t seq)
 {
-	uint64_t sum = XXH3_64bits(data, h->len);
-
 	/* All of the header but the checksum itself. */
 	return (uint32_t)XXH3_64bits_withSeed(
 		(const char *)h + sizeof(h->check),
@@ -306,13 +309,14 @@ static int make_room(struct swap *s, enum swap_stream stream, uint32_t size)
 }
 
 static void append(struct swap *s, struct swap_buffer *b,
-		   struct swap_object_header *h, const void *data,
-		   uint32_t size) must_hold(s->lock)
+		   struct swap_object_header *h, const void *data, uint64_t sum)
+	must_hold(s->lock)
 {
 	struct swap_cluster *c = cluster_of(s, b);
+	uint32_t size = swap_object_size(h->len);
 	char *to = b->mem + b->fill;
 
-	h->check = swap_check(h, data, c->seq);
+	h->check = swap_check(h, sum, c->seq);
 	memcpy(to, h, sizeof(*h));
 	memcpy(to + sizeof(*h), data, h->len);
 	memset(to + sizeof(*h) + h->len, 0, size - sizeof(*h) - h->len);
@@ -327,6 +331,7 @@ int swap_store(struct swap *s, enum swap_stream stream,
 {
 	struct swap_object_header h = *object;
 	uint32_t size = swap_object_size(h.len);
+	uint64_t sum = swap_data_sum(data, h.len); /* not with the lock */
 	struct swap_buffer *b;
 	int err;
 
@@ -339,7 +344,7 @@ int swap_store(struct swap *s, enum swap_stream stream,
 					      .cluster = b->cluster,
 					      .offset = b->fill,
 					      .size = size });
-		append(s, b, &h, data, size);
+		append(s, b, &h, data, sum);
 	}
 	swap_update_room(s);
 	mutex_unlock(&s->lock);
