@@ -58,6 +58,7 @@
 	X(SWPOUT_FULL, swpout_full)                     \
 	X(SWPIN_SAME, swpin_same)                       \
 	X(SWPIN_BUFFER, swpin_buffer)                   \
+	X(SWPIN_HANDED_ON, swpin_handed_on)             \
 	X(SWPIN_UNCACHED, swpin_uncached)               \
 	X(SWPIN_DAMAGED, swpin_damaged)                 \
 	X(SWAP_READ_IO, swap_read_io)                   \

@@ -276,6 +276,8 @@ int swap_start(struct mm *mm)
 	cond_init(&s->compact_wake);
 	list_init(&s->reads_free);
 	list_init(&s->waiting);
+	list_init(&s->to_unpack);
+	cond_init(&s->unpack_more);
 	s->compressor = compressor_create(nr_workspaces());
 	if (s->compressor) {
 		ASSERT(compressor_size(s->compressor) <=
@@ -283,8 +285,13 @@ int swap_start(struct mm *mm)
 		err = alloc_buffers(s);
 	}
 	if (!err)
+		err = swap_in_start(s);
+	if (!err) {
 		err = os_thread_start(&s->compactor, "kcompact",
 				      swap_compact_main, s);
+		if (err)
+			swap_in_stop(s);
+	}
 	if (err) {
 		swap_free_memory(s);
 		return err;
@@ -331,6 +338,7 @@ void swap_stop(struct mm *mm)
 	os_thread_join(&s->compactor);
 	while (!all_quiet(s))
 		os_sleep_ns(NSEC_PER_MSEC);
+	swap_in_stop(s);
 	check_unused(s);
 	mm->swap = NULL;
 	atomic_store(&mm->nr_swap_free, 0);

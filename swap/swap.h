@@ -27,10 +27,11 @@
 struct mm;
 struct page_run;
 
-#define SWAP_BUFFERS_MAX 24
-#define SWAP_READS_MAX	 16
-#define SWAP_READ_ORDER	 3 /* 32 KiB: a run of compressed pages */
-#define SWAP_READ_SIZE	 (PAGE_SIZE << SWAP_READ_ORDER)
+#define SWAP_BUFFERS_MAX   24
+#define SWAP_READS_MAX	   16
+#define SWAP_UNPACKERS_MAX 4
+#define SWAP_READ_ORDER	   3 /* 32 KiB: a run of compressed pages */
+#define SWAP_READ_SIZE	   (PAGE_SIZE << SWAP_READ_ORDER)
 
 /* In front of each object; the rest of the cluster's layout is its order. */
 struct swap_object_header {
@@ -79,10 +80,11 @@ struct swap_read {
 	char *mem;	       /* (C) */
 	struct page *page;     /* (C) */
 	struct swap *swap;     /* (C) */
-	struct list_head link; /* in reads_free (read_lock) */
+	struct list_head link; /* in reads_free or to_unpack (read_lock) */
 	struct page_run *run;  /* whose pages [first, first + nr) */
 	unsigned int first, nr;
 	struct swap_place from; /* offset: of mem[0] in the cluster */
+	uint32_t seq;		/* of the cluster */
 	struct iovec iov;
 	struct page_io io;
 };
@@ -119,7 +121,12 @@ struct swap {
 	unsigned int nr_sleepers;    /* who wait for a read (read_lock) */
 	struct list_head reads_free; /* (read_lock) */
 	struct list_head waiting;    /* runs, for a read (read_lock) */
+	struct list_head to_unpack;  /* reads that are in (read_lock) */
+	struct cond unpack_more;     /* to unpackers */
+	bool unpack_stop;	     /* (read_lock) */
 	struct swap_read reads[SWAP_READS_MAX];
+	struct os_thread unpackers[SWAP_UNPACKERS_MAX];
+	unsigned int nr_unpackers; /* (C) */
 
 	/* Bytes that reserved pages may need more than they have. */
 	_Atomic int64_t reserved_demand;
@@ -220,6 +227,10 @@ void swap_area_usage(struct swap *s, unsigned int area, uint64_t *total,
 		     uint64_t *used);
 
 /* --- in: swap_in.c --------------------------------------------------------- */
+
+/* Its threads. 0 or -errno, and none is started. */
+int swap_in_start(struct swap *s);
+void swap_in_stop(struct swap *s);
 
 /*
  * Bring the locked pages of a run in, each with its entry in page->private; ends

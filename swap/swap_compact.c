@@ -146,6 +146,15 @@ static void move_object(struct swap *s, struct move *mv,
 	swap_submit(s);
 }
 
+static bool is_whole(const struct move *mv, const struct swap_object_header *h)
+{
+	const char *data = mv->mem + mv->at.offset + sizeof(*h);
+
+	return h->magic == SWAP_OBJECT_MAGIC && h->len <= PAGE_SIZE &&
+	       mv->at.offset + mv->at.size <= mv->fill &&
+	       h->check == swap_check(h, swap_data_sum(data, h->len), mv->seq);
+}
+
 /* The object at mv->at.offset, whose size it sets. False: no more, or damaged. */
 static bool next_object(struct move *mv, struct swap_object_header *h)
 {
@@ -155,14 +164,7 @@ static bool next_object(struct move *mv, struct swap_object_header *h)
 	if (h->magic == 0)
 		return false; /* the padding at the end */
 	mv->at.size = swap_object_size(h->len);
-	mv->damaged =
-		h->magic != SWAP_OBJECT_MAGIC || h->len > PAGE_SIZE ||
-		mv->at.offset + mv->at.size > mv->fill ||
-		h->check != swap_check(h,
-				       swap_data_sum(mv->mem + mv->at.offset +
-							     sizeof(*h),
-						     h->len),
-				       mv->seq);
+	mv->damaged = !is_whole(mv, h);
 	return !mv->damaged;
 }
 

@@ -7,6 +7,10 @@
  *   (2) A run that finds no buffer for its next object waits, without a thread,
  *       for one to be returned.
  *   (3) A run holds itself (nr_io) while somebody walks over it.
+ *   (4) The completion thread has no time for what takes long: it hands reads of
+ *       many objects, and all while others wait to be unpacked, to the
+ *       unpackers. A lone small object it unpacks itself, as waking somebody
+ *       would take longer.
  */
 #include "swap/swap.h"
 
@@ -15,6 +19,12 @@
 
 #include <errno.h>
 #include <string.h>
+
+/*
+ * Objects that are unpacked by who learns that they are in: 5 us each, and about
+ * as long to wake a thread.
+ */
+enum { UNPACK_HERE_MAX = 1 };
 
 /* The object, if it is whole and of that owner, into a page. 0 or -EIO. */
 static int unpack_object(struct swap *s, const void *object, uint32_t size,
@@ -142,9 +152,10 @@ static struct swap_place blocks_of(const struct swap_area *a,
 }
 
 static void read_prepare(struct swap_read *r, const struct swap_place *from,
-			 void (*done)(struct page_io *io))
+			 uint32_t seq, void (*done)(struct page_io *io))
 {
 	r->from = *from;
+	r->seq = seq; /* users keep it (1) */
 	r->iov = (struct iovec){ r->mem, from->size };
 	r->io = (struct page_io){
 		.op = PAGE_IO_READ,
@@ -168,16 +179,12 @@ static int from_read(const struct swap_read *r, int64_t result,
 	struct swap *s = r->swap;
 	struct swap_place p = swap_entry_place(entry);
 	uint32_t at = p.offset - r->from.offset;
-	uint32_t seq;
 
 	if (result < (int64_t)(at + p.size)) {
 		vmstat_inc(s->mm, SWAP_READ_ERROR);
 		return -EIO;
 	}
-	mutex_lock(&s->lock);
-	seq = swap_map_at(&s->areas[p.area].map, p.cluster)->seq;
-	mutex_unlock(&s->lock);
-	return unpack(s, r->mem + at, p.size, seq, mapping, index, to);
+	return unpack(s, r->mem + at, p.size, r->seq, mapping, index, to);
 }
 
 /* --- runs ------------------------------------------------------------------ */
@@ -199,26 +206,96 @@ static void page_done(struct swap *s, struct page_run *run, struct page *page,
 
 static void go_on(struct swap *s, struct page_run *run);
 
-static void read_done(struct page_io *io)
+static void unpack_read(struct swap *s, struct swap_read *r)
 {
-	struct swap_read *r = container_of(io, struct swap_read, io);
-	struct swap *s = r->swap;
 	struct page_run *run = r->run, *next;
 
 	for (unsigned int i = r->first; i < r->first + r->nr; i++) {
 		struct page *page = run->pages[i];
-		int err = from_read(r, io->result, page->private, page->mapping,
-				    page->index,
+		int err = from_read(r, r->io.result, page->private,
+				    page->mapping, page->index,
 				    page_address(&s->mm->arena, page));
 
 		page_done(s, run, page, err);
 	}
-	if (io->result > 0)
-		vmstat_add(s->mm, PGPGIN, (long)(io->result >> 10));
+	if (r->io.result > 0)
+		vmstat_add(s->mm, PGPGIN, (long)(r->io.result >> 10));
 	run_put(s->mm, run); /* r keeps s */
 	next = read_put(s, r);
 	if (next)
 		go_on(s, next);
+}
+
+/* True: an unpacker does it (4). */
+static bool hand_on(struct swap *s, struct swap_read *r)
+{
+	bool handed;
+
+	mutex_lock(&s->read_lock);
+	handed = r->nr > UNPACK_HERE_MAX || !list_empty(&s->to_unpack);
+	if (handed) {
+		list_add_tail(&s->to_unpack, &r->link);
+		cond_signal(&s->unpack_more);
+	}
+	mutex_unlock(&s->read_lock);
+	return handed;
+}
+
+static void read_done(struct page_io *io)
+{
+	struct swap_read *r = container_of(io, struct swap_read, io);
+
+	if (!hand_on(r->swap, r))
+		unpack_read(r->swap, r);
+}
+
+static void unpacker_main(void *arg)
+{
+	struct swap *s = arg;
+
+	mutex_lock(&s->read_lock);
+	while (!s->unpack_stop) {
+		struct swap_read *r;
+
+		if (list_empty(&s->to_unpack)) {
+			cond_wait(&s->unpack_more, &s->read_lock);
+			continue;
+		}
+		r = list_first_entry(&s->to_unpack, struct swap_read, link);
+		list_del(&r->link);
+		mutex_unlock(&s->read_lock);
+		vmstat_inc(s->mm, SWPIN_HANDED_ON);
+		unpack_read(s, r);
+		mutex_lock(&s->read_lock);
+	}
+	mutex_unlock(&s->read_lock);
+}
+
+int swap_in_start(struct swap *s)
+{
+	unsigned int nr = min_of(max_of(os_nr_cpus(), 2u),
+				 (unsigned int)SWAP_UNPACKERS_MAX);
+	int err = 0;
+
+	while (s->nr_unpackers < nr && !err) {
+		err = os_thread_start(&s->unpackers[s->nr_unpackers], "unpack",
+				      unpacker_main, s);
+		s->nr_unpackers += err == 0;
+	}
+	if (err)
+		swap_in_stop(s);
+	return err;
+}
+
+void swap_in_stop(struct swap *s)
+{
+	mutex_lock(&s->read_lock);
+	ASSERT(list_empty(&s->to_unpack));
+	s->unpack_stop = true;
+	cond_broadcast(&s->unpack_more);
+	mutex_unlock(&s->read_lock);
+	for (unsigned int i = 0; i < s->nr_unpackers; i++)
+		os_thread_join(&s->unpackers[i]);
 }
 
 /* Does the object lie so that it can be read together with the others? */
@@ -239,7 +316,7 @@ static bool extend(struct swap *s, struct swap_place *from, swap_entry_t entry)
 }
 
 /* The object of page "next" of the run, and those behind it, from the disk. */
-static bool begin_read(struct swap *s, struct page_run *run)
+static bool begin_read(struct swap *s, struct page_run *run, uint32_t seq)
 {
 	struct swap_place p = swap_entry_place(run->pages[run->next]->private);
 	struct swap_place from = blocks_of(&s->areas[p.area], &p);
@@ -257,7 +334,7 @@ static bool begin_read(struct swap *s, struct page_run *run)
 	}
 	atomic_fetch_add(&run->nr_io, 1);
 	lru_note_cost(s->mm, LRU_ANON, 1, 0);
-	read_prepare(r, &from, read_done);
+	read_prepare(r, &from, seq, read_done);
 	page_io_queue(s->mm->io, &r->io);
 	return true;
 }
@@ -275,7 +352,7 @@ static void go_on(struct swap *s, struct page_run *run)
 				      page_address(&s->mm->arena, page), &seq);
 
 		if (err == -EAGAIN) {
-			if (begin_read(s, run))
+			if (begin_read(s, run, seq))
 				continue;
 			page_io_kick(mm->io);
 			return; /* (2) */
@@ -310,7 +387,7 @@ int swap_in_page(struct swap *s, uint64_t mapping, pgoff_t index,
 		r = read_get_wait(s);
 		lru_note_cost(s->mm, LRU_ANON, 1, 0);
 		from = blocks_of(&s->areas[p.area], &p);
-		read_prepare(r, &from, NULL);
+		read_prepare(r, &from, seq, NULL);
 		result = page_io_submit_wait(s->mm->io, &r->io);
 		err = from_read(r, result, entry, mapping, index, to);
 		next = read_put(s, r);
