@@ -29,8 +29,10 @@
  *	buddy->lock		     free blocks of a zone
  *	leaves: page wait bucket, mempool->lock, kswapd->lock, space->lock,
  *	open_file->lock, opens_lock, inode->time_lock, request_engine->lock,
- *	buffer pool, notifier, balloon->lock, writeback->progress_lock, fault_attr->lock,
- *	swap->read_lock, compressor workspace, page_io ring
+ *	buffer pool, notifier, balloon->lock, kernel_copies->lock,
+ *	copy_taker->lock, writeback->progress_lock, fault_attr->lock,
+ *	swap->read_lock, scan batch, scan_crew->lock, compressor workspace,
+ *	page_io ring
  *
  * Slots (lru batch, object, pcp) are taken by trylock where order would not
  * allow it, and skipped when that fails.

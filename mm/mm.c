@@ -156,6 +156,7 @@ struct mm *mm_create(const struct mm_config *config, int *err)
 	writeback_init(&mm->writeback);
 	kswapd_init(&mm->kswapd);
 	balloon_init(&mm->balloon);
+	scan_crew_init(&mm->scan_crew);
 	*err = boot_caches(mm);
 	if (*err)
 		goto out_arena;

@@ -19,6 +19,7 @@
 #include "mm/page_io.h"
 #include "mm/page_wait.h"
 #include "mm/reclaim.h"
+#include "mm/scan_crew.h"
 #include "mm/shrinker.h"
 #include "mm/slab.h"
 #include "mm/sysctl.h"
@@ -68,6 +69,7 @@ struct mm {
 	struct writeback writeback;
 	struct kswapd kswapd;
 	struct balloon balloon;
+	struct scan_crew scan_crew; /* of kswapd, while there is swap */
 	struct page_io_engine *io;
 	bool io_fixed; /* the DMA zone is registered */
 

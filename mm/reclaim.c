@@ -30,6 +30,12 @@ enum { RECLAIM_REFERENCED_BELOW = RECLAIM_DEF_PRIORITY - 6 };
 /* Direct reclaim that freed nothing waits so long for writeback to get on. */
 #define CONGESTION_WAIT_NS (20 * NSEC_PER_MSEC)
 
+/*
+ * So many pages to be pushed out are worth waking a helper: 10 us each, and as
+ * long again until it has woken.
+ */
+enum { HELP_PAGES_MIN = 8 };
+
 unsigned int reclaim_zone_mask(enum zone_type highest)
 {
 	return (1u << (highest + 1)) - 1;
@@ -105,33 +111,87 @@ static enum lru_kind kind_of(enum lru_list list)
 	return list <= LRU_ACTIVE_ANON ? LRU_ANON : LRU_FILE;
 }
 
-static void shrink_inactive(struct mm *mm, enum lru_list list, unsigned int nr,
-			    struct scan_control *sc)
+static struct page *next_of_batch(struct scan_batch *b)
 {
-	unsigned long scanned = 0, freed = 0, taken;
-	unsigned long pageout = sc->nr_pageout;
-	struct list_head pages, keep;
+	struct page *page = NULL;
 
-	list_init(&pages);
-	list_init(&keep);
-	taken = lru_isolate(mm, list, nr, sc->zone_mask, &pages, &scanned);
-	while (!list_empty(&pages)) {
-		struct page *page = list_last_entry(&pages, struct page, lru);
-
+	mutex_lock(&b->lock);
+	if (!list_empty(&b->pages)) {
+		page = list_last_entry(&b->pages, struct page, lru);
 		list_del_init(&page->lru);
-		if (look_at(mm, page, sc) == FATE_FREED) {
+	}
+	mutex_unlock(&b->lock);
+	return page;
+}
+
+void reclaim_scan_batch(struct mm *mm, struct scan_batch *b)
+{
+	struct scan_control sc = b->what;
+	unsigned long freed = 0;
+	struct list_head keep;
+	struct page *page;
+
+	list_init(&keep);
+	while ((page = next_of_batch(b))) {
+		if (look_at(mm, page, &sc) == FATE_FREED) {
 			page_free(mm, page, true);
 			freed++;
 		} else {
 			list_add(&keep, &page->lru);
 		}
 	}
-	lru_putback(mm, &keep);
+	mutex_lock(&b->lock);
+	list_splice(&b->keep, &keep);
+	b->sc->nr_reclaimed += freed;
+	b->sc->nr_dirty += sc.nr_dirty;
+	b->sc->nr_writeback += sc.nr_writeback;
+	b->sc->nr_pageout += sc.nr_pageout;
+	b->sc->busy |= sc.busy;
+	mutex_unlock(&b->lock);
+}
+
+/* Is there so much to be pushed out that others should be woken? */
+static bool wants_help(const struct scan_batch *b)
+{
+	unsigned int nr_dirty = 0;
+	struct page *page;
+
+	list_for_each_entry(page, &b->pages, struct page, lru)
+		nr_dirty += page_test(page, PG_dirty);
+	return nr_dirty >= HELP_PAGES_MIN;
+}
+
+static void shrink_inactive(struct mm *mm, enum lru_list list, unsigned int nr,
+			    struct scan_control *sc)
+{
+	unsigned long reclaimed = sc->nr_reclaimed, pageout = sc->nr_pageout;
+	unsigned long scanned = 0, freed, taken;
+	unsigned int nr_helpers = atomic_load(&mm->scan_crew.nr);
+	bool crew = sc->kswapd && list == LRU_INACTIVE_ANON && nr_helpers > 0;
+	struct scan_batch b = {
+		.sc = sc,
+		.what = { .priority = sc->priority,
+			  .may_io = sc->may_io,
+			  .busy = sc->busy },
+	};
+
+	mutex_init(&b.lock);
+	list_init(&b.pages);
+	list_init(&b.keep);
+	taken = lru_isolate(mm, list, crew ? nr * (1 + nr_helpers) : nr,
+			    sc->zone_mask, &b.pages, &scanned);
+	crew = crew && wants_help(&b);
+	if (crew)
+		scan_crew_offer(mm, &b);
+	reclaim_scan_batch(mm, &b);
+	if (crew)
+		scan_crew_end(mm);
+	lru_putback(mm, &b.keep);
+	freed = sc->nr_reclaimed - reclaimed;
 	if (taken > 0)
 		lru_note_cost(mm, kind_of(list), sc->nr_pageout - pageout,
 			      taken - freed);
 	sc->nr_scanned += scanned;
-	sc->nr_reclaimed += freed;
 	vmstat_add(mm, sc->kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT,
 		   (long)scanned);
 	vmstat_add(mm, sc->kswapd ? PGSTEAL_KSWAPD : PGSTEAL_DIRECT,

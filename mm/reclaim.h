@@ -19,6 +19,8 @@
 #define MM_RECLAIM_H
 
 #include "mm/gfp.h"
+#include "mm/list.h"
+#include "mm/lock.h"
 #include "mm/types.h"
 #include "mm/zone.h"
 
@@ -40,6 +42,18 @@ struct scan_control {
 	unsigned long nr_pageout;	      /* pushed out */
 	bool busy; /* the way out of anon pages is full for now */
 };
+
+/* Pages taken off a list, for one thread or several to look at. */
+struct scan_batch {
+	struct mutex lock;
+	struct list_head pages;	  /* to be looked at, last first (lock) */
+	struct list_head keep;	  /* to go back to their lists (lock) */
+	struct scan_control *sc;  /* what was found is added here (lock) */
+	struct scan_control what; /* priority, may_io, busy (C) */
+};
+
+/* Look at pages of a batch until there are no more. */
+void reclaim_scan_batch(struct mm *mm, struct scan_batch *b);
 
 /* How victims are chosen; a mount has one. */
 struct reclaim_policy {

@@ -92,6 +92,7 @@
 	X(KSWAPD_WAKE, kswapd_wake)                     \
 	X(PAGEOUTRUN, pageoutrun)                       \
 	X(KSWAPD_FAILED, kswapd_failed)                 \
+	X(KSWAPD_HELPED, kswapd_helped)                 \
 	X(KSWAPD_BALANCED, kswapd_balanced)             \
 	X(DROP_PAGECACHE, drop_pagecache)               \
 	X(DROP_SLAB, drop_slab)                         \

@@ -251,6 +251,9 @@ static void swap_free_memory(struct swap *s)
 /* A compressor's, each; measured, zstd 1.5: 72 KiB out, 94 KiB in. */
 #define WORKSPACE_BYTES (176ul << 10)
 
+/* What a thread of ours has used of its stack: two objects, and zstd. */
+#define STACK_BYTES (32ul << 10)
+
 static unsigned int nr_workspaces(void)
 {
 	return min_of(os_nr_cpus(), 8u) + 1;
@@ -258,7 +261,8 @@ static unsigned int nr_workspaces(void)
 
 size_t swap_overhead(void)
 {
-	return sizeof(struct swap) + nr_workspaces() * WORKSPACE_BYTES;
+	return sizeof(struct swap) + nr_workspaces() * WORKSPACE_BYTES +
+	       (SWAP_UNPACKERS_MAX + SCAN_CREW_MAX) * STACK_BYTES;
 }
 
 int swap_start(struct mm *mm)
@@ -286,18 +290,24 @@ int swap_start(struct mm *mm)
 	}
 	if (!err)
 		err = swap_in_start(s);
-	if (!err) {
-		err = os_thread_start(&s->compactor, "kcompact",
-				      swap_compact_main, s);
-		if (err)
-			swap_in_stop(s);
-	}
-	if (err) {
-		swap_free_memory(s);
-		return err;
-	}
+	if (err)
+		goto out_memory;
+	err = scan_crew_start(mm);
+	if (err)
+		goto out_in;
+	err = os_thread_start(&s->compactor, "kcompact", swap_compact_main, s);
+	if (err)
+		goto out_crew;
 	mm->swap = s;
 	return 0;
+
+out_crew:
+	scan_crew_stop(mm);
+out_in:
+	swap_in_stop(s);
+out_memory:
+	swap_free_memory(s);
+	return err;
 }
 
 /* Is nothing on its way? What is in buffers nobody needs any more. */
@@ -338,6 +348,7 @@ void swap_stop(struct mm *mm)
 	os_thread_join(&s->compactor);
 	while (!all_quiet(s))
 		os_sleep_ns(NSEC_PER_MSEC);
+	scan_crew_stop(mm);
 	swap_in_stop(s);
 	check_unused(s);
 	mm->swap = NULL;
