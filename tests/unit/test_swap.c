@@ -53,6 +53,24 @@ static void pages_come_back(void **state)
 	assert_int_equal(vmstat_read(t->mm, SWAP_WRITE_ERROR), 0);
 }
 
+/* Runs of neighbours, several at once: another thread unpacks them. */
+static void neighbours_are_handed_on(void **state)
+{
+	struct test *t = *state;
+	enum { NR = 1200, RUN = 100 };
+
+	t->noise_percent = 10;
+	add_area(t, 300, NULL, 0);
+	assert_int_equal(write_pages(t, 0, NR - 1), NR);
+	push_all(t);
+	for (pgoff_t i = 0; i < NR; i += RUN)
+		page_cache_read(&t->m, i, RUN, UINT64_MAX, GFP_KERNEL);
+	assert_int_equal(read_all(t), 0);
+	assert_true(vmstat_read(t->mm, SWPIN_HANDED_ON) > 0);
+	assert_true(vmstat_read(t->mm, SWPIN_HANDED_ON) <=
+		    vmstat_read(t->mm, SWAP_READ_IO));
+}
+
 static void areas_are_filled_in_turn(void **state)
 {
 	struct test *t = *state;
@@ -370,6 +388,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		with_test(pages_come_back),
+		with_test(neighbours_are_handed_on),
 		with_test(areas_are_filled_in_turn),
 		with_test(bad_clusters_are_left_alone),
 		with_test(a_flipped_byte_is_no_page),
