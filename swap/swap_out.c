@@ -131,7 +131,20 @@ static int open_buffer(struct swap *s, enum swap_stream stream)
 	return 0;
 }
 
-/* Full: it is written next, by swap_submit(). */
+/* Writers wait for it; no longer when it has failed again and again. */
+static void set_pending(struct swap *s, struct swap_buffer *b, bool pending)
+	must_hold(s->lock)
+{
+	if (b->pending == pending)
+		return;
+	b->pending = pending;
+	vmstat_add(s->mm, NR_SWAP_PENDING, pending ? 1 : -1);
+}
+
+/*
+ * Full: it is written next, by swap_submit(). It is on its way from now on, even
+ * if who has filled it does not get to that soon: nobody is to be refused.
+ */
 static void close_buffer(struct swap *s, enum swap_stream stream)
 	must_hold(s->lock)
 {
@@ -141,17 +154,8 @@ static void close_buffer(struct swap *s, enum swap_stream stream)
 	memset(b->mem + b->fill, 0, SWAP_CLUSTER_SIZE - b->fill);
 	cluster_of(s, b)->state = CLUSTER_WRITING;
 	s->open[stream] = NULL;
+	set_pending(s, b, true);
 	atomic_fetch_add(&s->nr_closed, 1);
-}
-
-/* Writers wait for it; no longer when it has failed again and again. */
-static void set_pending(struct swap *s, struct swap_buffer *b, bool pending)
-	must_hold(s->lock)
-{
-	if (b->pending == pending)
-		return;
-	b->pending = pending;
-	vmstat_add(s->mm, NR_SWAP_PENDING, pending ? 1 : -1);
 }
 
 /* Nobody needs it any more (3). */
