@@ -16,6 +16,7 @@
  *	anon_volume->names_lock	     fs: names and links of one anon volume
  *	shrinker_list->lock	     mm: caches being asked (trylock)
  *	inode_table->lock	     fs: inodes by identity; their lists
+ *	kernel_copies->lock	     fs: what the kernel has copies of
  *	address_space->lock	     the tree of one mapping
  *	swap->lock		     swap: areas, clusters, buffers
  *	writeback->lock		     the list of dirty mappings
@@ -29,8 +30,8 @@
  *	buddy->lock		     free blocks of a zone
  *	leaves: page wait bucket, mempool->lock, kswapd->lock, space->lock,
  *	open_file->lock, opens_lock, inode->time_lock, request_engine->lock,
- *	buffer pool, notifier, balloon->lock, kernel_copies->lock,
- *	copy_taker->lock, writeback->progress_lock, fault_attr->lock,
+ *	buffer pool, notifier, balloon->lock, copy_taker->lock,
+ *	writeback->progress_lock, fault_attr->lock,
  *	swap->read_lock, scan batch, scan_crew->lock, compressor workspace,
  *	page_io ring
  *
