@@ -15,8 +15,11 @@
 #include <errno.h>
 #include <string.h>
 
-/* The largest window; a share of the arena where that is small. */
-enum { READAHEAD_PAGES_MAX = 128, READAHEAD_SHARE = 64 };
+/*
+ * The largest window; a share of the arena where that is small. Twice the
+ * largest request, so that there is always one on its way.
+ */
+enum { READAHEAD_PAGES_MAX = 512, READAHEAD_SHARE = 64 };
 
 /* --- reading ------------------------------------------------------------- */
 
@@ -64,11 +67,11 @@ static void read_ahead(struct request *rq, enum readahead_cause cause,
 	mutex_unlock(&rq->file->lock);
 	if (plan.nr == 0)
 		return;
-	started = page_cache_read(&inode->mapping, plan.first, plan.nr,
-				  plan.marker, gfp);
-	if (plan.nr > nr)
-		vmstat_add(mm, READAHEAD_PAGES, (long)(plan.nr - nr));
-	if (started < plan.nr && plan.nr > nr)
+	started = page_cache_read_plan(&inode->mapping, &plan, gfp);
+	if (plan.nr > plan.nr_asked)
+		vmstat_add(mm, READAHEAD_PAGES,
+			   (long)(plan.nr - plan.nr_asked));
+	if (started < plan.nr && plan.nr > plan.nr_asked)
 		vmstat_inc(mm, READAHEAD_STOPPED);
 }
 
@@ -100,8 +103,10 @@ static void note_read(struct request *rq, pgoff_t first)
 
 		if (!again)
 			page_mark_accessed(mm, rq->pages[i]);
-		if (page_test(rq->pages[i], PG_readahead) &&
-		    page_test_and_clear(rq->pages[i], PG_readahead))
+		if (!page_test(rq->pages[i], PG_readahead | PG_ahead))
+			continue;
+		page_clear(rq->pages[i], PG_ahead);
+		if (page_test_and_clear(rq->pages[i], PG_readahead))
 			read_ahead(rq, RA_MARKER, first + i, rq->nr_pages,
 				   GFP_NOWAIT);
 	}
@@ -149,12 +154,35 @@ static void read_resume(struct page_waiter *w)
 }
 
 /*
- * Called again whenever the first page that was missing has been read; each
- * time there is at least one page more, or a worker takes over.
+ * A page of the read, with a reference, that is worth waiting for: the last, as
+ * the others will be there by then; or else the first that is missing, NULL if
+ * nobody has begun to read it.
+ */
+static struct page *page_to_wait_for(struct request *rq, pgoff_t first,
+				     unsigned int nr)
+{
+	struct address_space *m = &rq->inode->mapping;
+	struct page *page = page_cache_find(m, first + rq->nr_pages);
+	struct page *last;
+
+	if (!page || rq->nr_pages + 1 == nr)
+		return page;
+	last = page_cache_find(m, first + nr - 1);
+	if (!last || !page_test(last, PG_locked)) {
+		if (last)
+			page_put(rq->vol->mm, last);
+		return page;
+	}
+	page_put(rq->vol->mm, page);
+	return last;
+}
+
+/*
+ * Called again whenever a page that was missing has been read; each time there
+ * is one page less to wait for, or a worker takes over.
  */
 void rw_read_miss(struct request *rq)
 {
-	struct address_space *m = &rq->inode->mapping;
 	struct page *page;
 	unsigned int nr;
 	pgoff_t first;
@@ -166,7 +194,7 @@ void rw_read_miss(struct request *rq)
 			read_done(rq, first);
 			return;
 		}
-		page = page_cache_find(m, first + rq->nr_pages);
+		page = page_to_wait_for(rq, first, nr);
 		if (!page && rq->nr_begun <= rq->nr_pages) {
 			unsigned int missing = nr - rq->nr_pages;
 
@@ -174,7 +202,7 @@ void rw_read_miss(struct request *rq)
 			vmstat_add(rq->vol->mm, CACHE_MISS, missing);
 			read_ahead(rq, RA_MISS, first + rq->nr_pages, missing,
 				   GFP_NOWAIT);
-			page = page_cache_find(m, first + rq->nr_pages);
+			page = page_to_wait_for(rq, first, nr);
 		}
 		if (!page)
 			break; /* no frame, or it failed */

@@ -115,13 +115,20 @@ static void batch_flush(struct mm *mm, struct lru_batch *b) must_hold(b->lock)
 
 void lru_add(struct mm *mm, struct page *page)
 {
+	lru_add_run(mm, &page, 1);
+}
+
+void lru_add_run(struct mm *mm, struct page **pages, unsigned int nr)
+{
 	struct lru_batch *b = &mm->lru_batches[mm_slot(mm)];
 
-	page_get(page);
 	mutex_lock(&b->lock);
-	b->add[b->nr_add++] = page;
-	if (b->nr_add == LRU_BATCH)
-		batch_flush(mm, b);
+	for (unsigned int i = 0; i < nr; i++) {
+		page_get(pages[i]);
+		b->add[b->nr_add++] = pages[i];
+		if (b->nr_add == LRU_BATCH)
+			batch_flush(mm, b);
+	}
 	mutex_unlock(&b->lock);
 }
 

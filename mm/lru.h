@@ -65,6 +65,8 @@ void lru_batch_init(struct lru_batch *b);
 
 /* Queue a new page, by its flags (PG_active, PG_anon, PG_unevictable). */
 void lru_add(struct mm *mm, struct page *page);
+/* The same for nr pages, which nobody else uses yet. */
+void lru_add_run(struct mm *mm, struct page **pages, unsigned int nr);
 /* An access: see the drawing. The caller has a reference. */
 void page_mark_accessed(struct mm *mm, struct page *page);
 /* Referenced since the last call? Clears the bit. */

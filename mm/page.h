@@ -33,6 +33,7 @@ enum page_flag {
 	PG_readahead = 1u << 11,      /* reading it starts the next window */
 	PG_reserved_space = 1u << 12, /* its volume holds a block for it */
 	PG_swapcache = 1u << 13,      /* a value (private) stands for it too */
+	PG_ahead = 1u << 14,	      /* was read ahead, and not used yet */
 	PG_buddy = 1u << 16,	      /* first page of a free buddy block */
 	PG_slab = 1u << 17,	      /* objects live here */
 	PG_tail = 1u << 18,	      /* not the first page of its folio */

@@ -59,42 +59,50 @@ unsigned int page_cache_find_run(struct address_space *m, pgoff_t first,
 	return n;
 }
 
-/* Returns -ENOMEM if the tree needs nodes that are not in the stash. */
-static int try_add(struct address_space *m, struct page *page, pgoff_t index,
-		   struct xa_stash *stash)
+/*
+ * Returns -ENOMEM if the tree needs nodes that are not in the stash. *orphan: a
+ * value it took the place of, which the caller has to free; else untouched.
+ */
+static int add_locked(struct address_space *m, struct page *page, pgoff_t index,
+		      struct xa_stash *stash, void **orphan) must_hold(m->lock)
 {
-	uint64_t value = 0;
-	bool free_value = false;
-	void *old;
-	int err = -EEXIST;
+	void *old = xa_load(&m->pages, index);
+	int err;
 
-	mutex_lock(&m->lock);
-	old = xa_load(&m->pages, index);
 	if (old && !xa_is_value(old))
-		goto out;
+		return -EEXIST;
 	page->mapping = m->id; /* (1) */
 	page->index = index;
 	err = xa_store(&m->pages, index, page, stash);
 	if (err) {
 		page->mapping = 0;
-		goto out;
+		return err;
 	}
 	page_get(page);
 	if (m->anon)
 		page_set(page, PG_anon);
 	m->nr_pages++;
 	if (old) {
-		value = xa_to_value(old);
 		m->nr_values--;
 		if (m->ops->value_taken)
-			m->ops->value_taken(m, page, value);
-		else
-			free_value = m->ops->free_value != NULL;
+			m->ops->value_taken(m, page, xa_to_value(old));
+		else if (m->ops->free_value)
+			*orphan = old;
 	}
-out:
+	return 0;
+}
+
+static int try_add(struct address_space *m, struct page *page, pgoff_t index,
+		   struct xa_stash *stash)
+{
+	void *orphan = NULL;
+	int err;
+
+	mutex_lock(&m->lock);
+	err = add_locked(m, page, index, stash, &orphan);
 	mutex_unlock(&m->lock);
-	if (free_value)
-		m->ops->free_value(m, index, value);
+	if (orphan)
+		m->ops->free_value(m, index, xa_to_value(orphan));
 	return err;
 }
 
@@ -197,6 +205,8 @@ static void erase(struct address_space *m, struct page *page) must_hold(m->lock)
 static void dropped(struct address_space *m, struct page *page)
 {
 	vmstat_dec(m->mm, m->anon ? NR_ANON_PAGES : NR_FILE_PAGES);
+	if (page_test(page, PG_ahead))
+		vmstat_inc(m->mm, READAHEAD_UNUSED);
 	if (m->ops->page_dropped)
 		m->ops->page_dropped(m, page);
 }
@@ -351,74 +361,150 @@ void page_run_map(struct page_run *run, unsigned int from, unsigned int to)
 }
 
 /* Is it for somebody to bring what belongs there into memory? */
-static bool must_read(struct address_space *m, pgoff_t index)
+static bool must_read(struct address_space *m, pgoff_t index) must_hold(m->lock)
 {
-	const void *entry;
-	bool must;
+	const void *entry = xa_load(&m->pages, index);
 
-	mutex_lock(&m->lock);
-	entry = xa_load(&m->pages, index);
-	must = m->anon ? !reads_as_zeroes(m, entry) && xa_is_value(entry)
-		       : !entry || xa_is_value(entry);
-	mutex_unlock(&m->lock);
-	return must;
+	if (m->anon)
+		return !reads_as_zeroes(m, entry) && xa_is_value(entry);
+	return !entry || xa_is_value(entry);
 }
 
-static void read_start(struct page_run *run)
+/* The first run of indices that must be read in [*first, last]; how many. */
+static unsigned int next_gap(struct address_space *m, pgoff_t *first,
+			     pgoff_t last)
 {
-	struct address_space *m = run->mapping;
+	unsigned int nr = 0;
 
-	vmstat_inc(m->mm, READ_IO);
-	m->ops->read_run(m, run);
+	mutex_lock(&m->lock);
+	while (*first <= last && !must_read(m, *first))
+		++*first;
+	while (nr < PAGE_RUN_MAX && nr <= last - *first && *first <= last &&
+	       must_read(m, *first + nr))
+		nr++;
+	mutex_unlock(&m->lock);
+	return nr;
+}
+
+/* Frames for a run, locked. Returns how many there are. */
+static unsigned int alloc_pages(struct mm *mm, struct page **pages,
+				unsigned int nr, gfp_t gfp)
+{
+	for (unsigned int i = 0; i < nr; i++) {
+		pages[i] = page_alloc(mm, gfp | GFP_MOVABLE | GFP_COLD, 0);
+		if (!pages[i])
+			return i;
+		page_set(pages[i], PG_locked);
+	}
+	return nr;
+}
+
+static void free_pages(struct mm *mm, struct page **pages, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++) {
+		page_clear(pages[i], PG_locked | PG_readahead | PG_ahead);
+		page_put(mm, pages[i]);
+	}
+}
+
+/*
+ * Put the first nr pages of the run into the tree, under one lock. Returns how
+ * many got there before one was in the way, or nodes were not free at once.
+ */
+static unsigned int add_run(struct page_run *run, unsigned int nr, gfp_t gfp)
+{
+	struct xa_stash stash = { .gfp = GFP_WAKE | (gfp & GFP_GROWTH) };
+	struct address_space *m = run->mapping;
+	void *orphan = NULL;
+	unsigned int n = 0;
+
+	mutex_lock(&m->lock);
+	while (n < nr && !orphan &&
+	       add_locked(m, run->pages[n], run->first + n, &stash, &orphan) ==
+		       0)
+		n++;
+	mutex_unlock(&m->lock);
+	if (orphan)
+		m->ops->free_value(m, run->first + n - 1, xa_to_value(orphan));
+	vmstat_add(m->mm, m->anon ? NR_ANON_PAGES : NR_FILE_PAGES, (long)n);
+	lru_add_run(m->mm, run->pages, n);
+	/* With reclaim allowed the next one gets its nodes. */
+	if (n == 0 && page_cache_add(m, run->pages[0], run->first, gfp) == 0)
+		n = 1;
+	return n;
+}
+
+static void set_marks(struct page_run *run, unsigned int nr,
+		      const struct readahead_plan *plan)
+{
+	pgoff_t ahead = plan->first + plan->nr_asked;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		pgoff_t index = run->first + i;
+		uint32_t marks = (index == plan->marker ? PG_readahead : 0) |
+				 (index >= ahead ? PG_ahead : 0);
+
+		if (marks)
+			page_set(run->pages[i], marks);
+	}
+}
+
+/*
+ * Begin to read up to nr pages from first on, where none are. Returns how many
+ * it was: none for want of memory, or because somebody else has begun.
+ */
+static unsigned int read_gap(struct address_space *m, pgoff_t first,
+			     unsigned int nr, const struct readahead_plan *plan,
+			     gfp_t gfp)
+{
+	struct mm *mm = m->mm;
+	struct page_run *run = mempool_alloc(&mm->runs, gfp & ~GFP_MOVABLE);
+	unsigned int nr_pages;
+
+	if (!run)
+		return 0;
+	run->mapping = m;
+	run->first = first;
+	nr_pages = alloc_pages(mm, run->pages, nr, gfp);
+	set_marks(run, nr_pages, plan);
+	run->nr = nr_pages > 0 ? add_run(run, nr_pages, gfp) : 0;
+	nr = run->nr;
+	free_pages(mm, run->pages + nr, nr_pages - nr);
+	if (nr == 0) {
+		mempool_free(&mm->runs, run);
+		return 0;
+	}
+	vmstat_inc(mm, READ_IO);
+	m->ops->read_run(m, run); /* with our references; run may be gone */
+	return nr;
+}
+
+unsigned int page_cache_read_plan(struct address_space *m,
+				  const struct readahead_plan *plan, gfp_t gfp)
+{
+	pgoff_t first = plan->first, last = plan->first + plan->nr - 1;
+	unsigned int started = 0, gap, n;
+
+	while (plan->nr > 0 && first <= last &&
+	       (gap = next_gap(m, &first, last)) > 0) {
+		n = read_gap(m, first, gap, plan, gfp);
+		if (n == 0)
+			break;
+		started += n;
+		first += n;
+	}
+	page_io_kick(m->mm->io);
+	return started;
 }
 
 unsigned int page_cache_read(struct address_space *m, pgoff_t first,
 			     unsigned int nr, pgoff_t marker, gfp_t gfp)
 {
-	struct mm *mm = m->mm;
-	struct page_run *run = NULL;
-	unsigned int started = 0;
+	struct readahead_plan plan = {
+		.first = first, .nr = nr, .nr_asked = nr, .marker = marker
+	};
 
-	for (pgoff_t index = first; index < first + nr; index++) {
-		struct page *page;
-
-		if (!must_read(m, index)) {
-			if (run)
-				read_start(run);
-			run = NULL;
-			continue;
-		}
-		if (!run) {
-			run = mempool_alloc(&mm->runs, gfp & ~GFP_MOVABLE);
-			if (!run)
-				break;
-			run->mapping = m;
-			run->first = index;
-			run->nr = 0;
-		}
-		page = page_alloc(mm, gfp | GFP_MOVABLE | GFP_COLD, 0);
-		if (!page)
-			break;
-		page_set(page,
-			 PG_locked | (index == marker ? PG_readahead : 0));
-		if (page_cache_add(m, page, index, gfp) < 0) {
-			page_clear(page, PG_locked | PG_readahead);
-			page_put(mm, page);
-			break;
-		}
-		run->pages[run->nr++] = page; /* with our reference */
-		started++;
-		if (run->nr == PAGE_RUN_MAX) {
-			read_start(run);
-			run = NULL;
-		}
-	}
-	if (run && run->nr > 0)
-		read_start(run);
-	else if (run)
-		mempool_free(&mm->runs, run);
-	page_io_kick(mm->io);
-	return started;
+	return page_cache_read_plan(m, &plan, gfp);
 }
 
 void page_run_read_done(struct page_run *run, uint64_t nr_bytes, int err)

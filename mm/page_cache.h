@@ -14,6 +14,7 @@
 #define MM_PAGE_CACHE_H
 
 #include "mm/address_space.h"
+#include "mm/readahead.h"
 
 /* The page at index with a reference, or NULL. */
 struct page *page_cache_find(struct address_space *m, pgoff_t index);
@@ -80,6 +81,13 @@ void page_cache_put_unused(struct address_space *m, struct page *page);
  */
 unsigned int page_cache_read(struct address_space *m, pgoff_t first,
 			     unsigned int nr, pgoff_t marker, gfp_t gfp);
+
+/*
+ * The same for what readahead planned. Pages behind those that were asked for
+ * get PG_ahead.
+ */
+unsigned int page_cache_read_plan(struct address_space *m,
+				  const struct readahead_plan *plan, gfp_t gfp);
 
 /*
  * By the owner, when a run was read: nr_bytes of it are in the pages (the rest

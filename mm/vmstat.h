@@ -101,6 +101,7 @@
 	X(CACHE_UNCACHED_READ, cache_uncached_read)     \
 	X(READAHEAD_PAGES, readahead_pages)             \
 	X(READAHEAD_STOPPED, readahead_stopped)         \
+	X(READAHEAD_UNUSED, readahead_unused)           \
 	X(READ_IO, read_io)                             \
 	X(READ_IO_ERROR, read_io_error)                 \
 	X(WRITE_IO, write_io)                           \

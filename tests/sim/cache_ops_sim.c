@@ -68,22 +68,21 @@ static int read_begin(struct actor *a, struct file *f, enum readahead_cause why,
 					 .nr = nr,
 					 .nr_file = nr_file,
 					 .max = 32 };
-	struct readahead_plan plan = { index, nr, UINT64_MAX };
+	struct readahead_plan plan = { index, nr, nr, UINT64_MAX };
 	gfp_t gfp = reader_gfp();
 	unsigned int started;
 
 	/* fs/ asks for nothing behind the end, where there is no model. */
 	ASSERT(index < nr_file);
 	nr = (unsigned int)min_of((pgoff_t)nr, nr_file - index);
-	req.nr = plan.nr = nr;
+	req.nr = plan.nr = plan.nr_asked = nr;
 	if (sim_chance(50))
 		plan = readahead_next(&a->ra, &req);
 	if (plan.nr == 0 || index < plan.first || index >= plan.first + plan.nr)
-		plan = (struct readahead_plan){ index, nr, UINT64_MAX };
+		plan = (struct readahead_plan){ index, nr, nr, UINT64_MAX };
 	if (!(gfp & GFP_RECLAIM))
 		sim_no_sleep_begin();
-	started = page_cache_read(&f->mapping, plan.first, plan.nr, plan.marker,
-				  gfp);
+	started = page_cache_read_plan(&f->mapping, &plan, gfp);
 	if (!(gfp & GFP_RECLAIM))
 		sim_no_sleep_end();
 	ASSERT(started <= plan.nr);

@@ -43,10 +43,21 @@ static void fill(const struct readahead_plan *plan)
 	}
 }
 
+/* The stream whose window was planned last, and begins here. */
+static struct readahead_stream *stream_at(struct readahead *ra, pgoff_t start)
+{
+	for (int i = 0; i < READAHEAD_STREAMS; i++)
+		if (ra->streams[i].size > 0 && ra->streams[i].start == start)
+			return &ra->streams[i];
+	fail_msg("no window begins at %lu", start);
+	return NULL;
+}
+
 static void check_window(struct reader *r, const struct readahead_plan *plan,
 			 unsigned int nr)
 {
-	unsigned int size = r->ra.size, limit = max_of(r->max, nr);
+	unsigned int size = stream_at(&r->ra, plan->first)->size;
+	unsigned int limit = max_of(r->max, nr);
 
 	assert_true(size >= 1 && size <= limit);
 	if (r->last_size) {
@@ -98,7 +109,12 @@ static void read_next(struct reader *r, unsigned int nr)
 			plan = ask(r, RA_MARKER, i, left);
 		}
 		if (plan.nr > 0) {
-			check_window(r, &plan, left);
+			if (!cached[i] && plan.nr == left &&
+			    r->last_size == 0 && plan.marker == UINT64_MAX &&
+			    r->pos > 0)
+				; /* not known as a stream yet */
+			else
+				check_window(r, &plan, left);
 			fill(&plan);
 		}
 		assert_true(cached[i]);
@@ -149,39 +165,119 @@ static void a_stream_misses_once(void **state)
 	}
 }
 
-/* Neither the start, nor behind the last read, nor behind the window. */
+/* Neither the first, nor where any read ended, nor behind a window. */
 static bool is_random(const struct readahead *ra, pgoff_t index)
 {
-	return index != 0 && index != ra->next && index + 1 != ra->next &&
-	       index != ra->start + ra->size;
+	bool random = index != 0 || ra->clock > 0;
+
+	for (int i = 0; i < READAHEAD_STREAMS; i++) {
+		const struct readahead_stream *s = &ra->streams[i];
+
+		if (s->size > 0)
+			random &= index != s->next && index + 1 != s->next &&
+				  index != s->start + s->size;
+	}
+	for (int i = 0; i < READAHEAD_RECENT; i++)
+		random &= ra->recent[i] == 0 || (index != ra->recent[i] &&
+						 index + 1 != ra->recent[i]);
+	return random;
 }
 
 static void random_reads_get_what_they_ask(void **state)
 {
 	(void)state;
-	for (int n = 0; n < NR_ROUNDS * 10; n++) {
+	for (int n = 0; n < NR_ROUNDS; n++) {
 		struct reader r = new_reader();
-		pgoff_t index = rnd(2 * r.nr_file);
-		unsigned int nr = 1 + (unsigned int)rnd(100);
-		struct readahead before;
+
+		for (int i = 0; i < 40; i++) {
+			pgoff_t index = rnd(2 * r.nr_file), left;
+			unsigned int nr = 1 + (unsigned int)rnd(100);
+			struct readahead before = r.ra;
+			struct readahead_plan plan;
+
+			if (!is_random(&r.ra, index))
+				continue;
+			plan = ask(&r, RA_MISS, index, nr);
+			assert_int_equal(plan.marker, UINT64_MAX);
+			assert_memory_equal(&r.ra, &before, sizeof(before));
+			left = index < r.nr_file ? r.nr_file - index : 0;
+			assert_int_equal(plan.nr, min_of((pgoff_t)nr, left));
+			assert_int_equal(plan.nr_asked, plan.nr);
+			if (plan.nr > 0) {
+				assert_int_equal(plan.first, index);
+				readahead_note(&r.ra, index, plan.nr);
+			}
+		}
+	}
+}
+
+/* A page at a time, by "step": how many pages are read nobody asks for? */
+static unsigned int wasted_by_steps(int64_t step)
+{
+	struct reader r = new_reader();
+	int64_t at = step < 0 ? FILE_MAX - 1 : (int64_t)rnd(FILE_MAX);
+	unsigned int wasted = 0;
+
+	r.nr_file = FILE_MAX;
+	for (; at >= 0 && at < FILE_MAX; at += step) {
 		struct readahead_plan plan;
 
-		r.ra = (struct readahead){ .start = rnd(r.nr_file),
-					   .size = (unsigned int)rnd(100),
-					   .next = rnd(r.nr_file) };
-		before = r.ra;
-		if (!is_random(&r.ra, index))
+		if (cached[at])
 			continue;
-		plan = ask(&r, RA_MISS, index, nr);
-		assert_int_equal(plan.marker, UINT64_MAX);
-		assert_memory_equal(&r.ra, &before, sizeof(before));
-		if (index >= r.nr_file) {
-			assert_int_equal(plan.nr, 0);
-			continue;
+		plan = ask(&r, RA_MISS, (pgoff_t)at, 1);
+		fill(&plan);
+		assert_true(cached[at]);
+		wasted += plan.nr - 1;
+		readahead_note(&r.ra, (pgoff_t)at, 1);
+	}
+	return wasted;
+}
+
+static void backward_and_strided_reads_waste_nothing(void **state)
+{
+	(void)state;
+	for (int n = 0; n < 200; n++) {
+		assert_int_equal(wasted_by_steps(-1 - (int64_t)rnd(9)), 0);
+		/* One from the beginning of the file looks like a stream. */
+		assert_in_range(wasted_by_steps(2 + (int64_t)rnd(50)), 0, 4);
+	}
+}
+
+/*
+ *	one open file   0 ──►     m ──►     n ──►
+ *
+ * In turns, or in bursts: each stream has a window of its own.
+ */
+static void interleaved_streams_are_told_apart(void **state)
+{
+	(void)state;
+	for (int n = 0; n < NR_ROUNDS; n++) {
+		struct reader r = new_reader(), s[READAHEAD_STREAMS];
+		unsigned int nr_streams =
+			2 + (unsigned int)rnd(READAHEAD_STREAMS - 1);
+		pgoff_t part = FILE_MAX / nr_streams;
+		bool more = true;
+
+		r.max = 16 + (unsigned int)rnd(100);
+		for (unsigned int i = 0; i < nr_streams; i++) {
+			s[i] = r;
+			s[i].pos = i * part;
+			s[i].nr_file = (i + 1) * part;
 		}
-		assert_int_equal(plan.first, index);
-		assert_int_equal(plan.nr,
-				 min_of((pgoff_t)nr, r.nr_file - index));
+		while (more) {
+			more = false;
+			for (unsigned int i = 0; i < nr_streams; i++) {
+				s[i].ra = r.ra;
+				if (s[i].pos < s[i].nr_file)
+					read_next(&s[i],
+						  1 + (unsigned int)rnd(4));
+				more |= s[i].pos < s[i].nr_file;
+				r.ra = s[i].ra;
+			}
+		}
+		/* The first read of one in the middle looks random. */
+		for (unsigned int i = 0; i < nr_streams; i++)
+			assert_in_range(s[i].nr_misses, 1, 2);
 	}
 }
 
@@ -241,6 +337,8 @@ static void streams_of_their_own_do_not_disturb(void **state)
 
 		b.pos = middle;
 		b.ra.next = middle; /* it has read up to here */
+		b.ra.clock = 1;
+		b.ra.recent[0] = middle;
 		a.nr_file = middle;
 		while (a.pos < a.nr_file || b.pos < b.nr_file) {
 			if (a.pos < a.nr_file && rnd(2))
@@ -259,6 +357,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(sequential_windows_grow),
 		cmocka_unit_test(a_stream_misses_once),
 		cmocka_unit_test(random_reads_get_what_they_ask),
+		cmocka_unit_test(backward_and_strided_reads_waste_nothing),
+		cmocka_unit_test(interleaved_streams_are_told_apart),
 		cmocka_unit_test(never_past_the_end),
 		cmocka_unit_test(a_stream_survives_random_reads),
 		cmocka_unit_test(streams_of_their_own_do_not_disturb),
