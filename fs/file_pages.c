@@ -107,12 +107,16 @@ static void run_init(struct page_run *run, unsigned int nr_io)
 	run->bounce = NULL;
 }
 
+/* The last of a run is its end: the run is not to be touched after it. */
 static void run_io(struct page_run *run, unsigned int which,
 		   const struct page_io *io)
 {
 	run->io[which] = *io;
 	run->io[which].done = which ? io1_done : io0_done;
-	page_io_queue(run->mapping->mm->io, &run->io[which]);
+	if (io->op == PAGE_IO_WRITE && run->here)
+		page_io_do(run->mapping->mm->io, &run->io[which]);
+	else
+		page_io_queue(run->mapping->mm->io, &run->io[which]);
 }
 
 static void file_read_run(struct address_space *m, struct page_run *run)

@@ -33,6 +33,7 @@ struct page_run {
 	struct address_space *mapping;
 	pgoff_t first;
 	unsigned int nr;
+	bool here; /* writing: the caller waits for it, page_io_do() will do */
 	struct page *pages[PAGE_RUN_MAX];
 	struct iovec iov[PAGE_RUN_MAX]; /* of the pages, for the owner */
 

@@ -1,36 +1,16 @@
-/* page_io.c - waiting for one operation, on top of any engine. */
+/* page_io.c - one operation for whoever wants its result, on any engine. */
 #include "mm/page_io.h"
 
-#include "mm/lock.h"
-
-struct page_io_wait {
-	struct page_io io;
-	struct mutex lock;
-	struct cond ended;
-	bool done;
-};
-
-static void wait_done(struct page_io *io)
+static void nothing_more(struct page_io *io)
 {
-	struct page_io_wait *w = container_of(io, struct page_io_wait, io);
-
-	mutex_lock(&w->lock);
-	w->done = true;
-	cond_signal(&w->ended);
-	mutex_unlock(&w->lock);
+	(void)io;
 }
 
 int64_t page_io_submit_wait(struct page_io_engine *e, const struct page_io *io)
 {
-	struct page_io_wait w = { .io = *io };
+	struct page_io copy = *io;
 
-	mutex_init(&w.lock);
-	cond_init(&w.ended);
-	w.io.done = wait_done;
-	page_io_submit(e, &w.io);
-	mutex_lock(&w.lock);
-	while (!w.done)
-		cond_wait(&w.ended, &w.lock);
-	mutex_unlock(&w.lock);
-	return w.io.result;
+	copy.done = nothing_more;
+	page_io_do(e, &copy);
+	return copy.result;
 }

@@ -313,6 +313,50 @@ int page_io_register(struct page_io_engine *e, void *base, size_t size)
 	return 0;
 }
 
+static int64_t transfer(const struct page_io *io)
+{
+	ssize_t n;
+
+	do {
+		n = io->op == PAGE_IO_READ
+			    ? preadv(io->fd, io->iov, (int)io->nr_iov,
+				     (off_t)io->offset)
+			    : pwritev(io->fd, io->iov, (int)io->nr_iov,
+				      (off_t)io->offset);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+static int64_t drop(const struct page_io *io)
+{
+	uint64_t start = io->offset & ~PAGE_MASK;
+	uint64_t end = pages_of(io->offset + io->nr_bytes) << PAGE_SHIFT;
+	int err = 0;
+
+	if (io->op == PAGE_IO_WRITE &&
+	    sync_file_range(io->fd, (off_t)io->offset, (off_t)io->nr_bytes,
+			    SYNC_FILE_RANGE_WAIT_BEFORE |
+				    SYNC_FILE_RANGE_WRITE |
+				    SYNC_FILE_RANGE_WAIT_AFTER) < 0)
+		err = -errno;
+	posix_fadvise(io->fd, (off_t)start, (off_t)(end - start),
+		      POSIX_FADV_DONTNEED);
+	return err;
+}
+
+void page_io_do(struct page_io_engine *e, struct page_io *io)
+{
+	int64_t err;
+
+	io->result = inject(e, io->nr_bytes) ? -EIO : transfer(io);
+	if (io->drop_behind) {
+		err = drop(io);
+		if (io->result >= 0 && err)
+			io->result = err; /* not written after all */
+	}
+	io->done(io);
+}
+
 int page_io_fallocate(struct page_io_engine *e, int fd, uint64_t offset,
 		      uint64_t len)
 {

@@ -30,8 +30,8 @@ enum { PASS_PAGES = 4096 };
 /* Looked at again this often, where nothing says when. */
 #define WAIT_AGAIN_NS (10 * NSEC_PER_MSEC)
 
-/* 16 MiB under way keep any disk busy. */
-enum { IN_FLIGHT_MAX = 4096 };
+/* 16 MiB under way keep any disk busy; a quarter is kept for fsync(2). */
+enum { IN_FLIGHT_MAX = 4096, IN_FLIGHT_SYNC = 1024 };
 
 /* Taken for the first estimate of the rate; corrected within a second. */
 enum { FIRST_PAGES_PER_SEC = 25600 };
@@ -113,25 +113,38 @@ void page_cancel_dirty(struct address_space *m, struct page *page)
 }
 
 /* dirty -> writeback (2). False: frozen, or not dirty any more. */
+static bool begin_locked(struct address_space *m, struct page *page)
+	must_hold(m->lock)
+{
+	if (m->nr_freezers > 0)
+		return false;
+	xa_clear_tag(&m->pages, page->index, XA_TOWRITE);
+	if (!page_test(page, PG_dirty))
+		return false;
+	page_clear(page, PG_dirty);
+	page_set(page, PG_writeback);
+	xa_clear_tag(&m->pages, page->index, XA_DIRTY);
+	xa_set_tag(&m->pages, page->index, XA_WRITEBACK);
+	m->nr_dirty--;
+	m->nr_writeback++;
+	return true;
+}
+
+/* In this order: whoever reads both sees a page in one at least. */
+static void count_begun(struct mm *mm, unsigned int nr)
+{
+	vmstat_add(mm, NR_WRITEBACK, (long)nr);
+	vmstat_add(mm, NR_FILE_DIRTY, -(long)nr);
+}
+
 static bool begin_writeback(struct address_space *m, struct page *page)
 {
-	bool begun = false;
+	bool begun;
 
 	mutex_lock(&m->lock);
-	if (m->nr_freezers == 0)
-		xa_clear_tag(&m->pages, page->index, XA_TOWRITE);
-	if (m->nr_freezers == 0 && page_test(page, PG_dirty)) {
-		page_clear(page, PG_dirty);
-		page_set(page, PG_writeback);
-		xa_clear_tag(&m->pages, page->index, XA_DIRTY);
-		xa_set_tag(&m->pages, page->index, XA_WRITEBACK);
-		m->nr_dirty--;
-		m->nr_writeback++;
-		/* In this order: whoever reads both sees it in one at least. */
-		vmstat_inc(m->mm, NR_WRITEBACK);
-		vmstat_dec(m->mm, NR_FILE_DIRTY);
-		begun = true;
-	}
+	begun = begin_locked(m, page);
+	if (begun)
+		count_begun(m->mm, 1);
 	mutex_unlock(&m->lock);
 	return begun;
 }
@@ -156,25 +169,37 @@ void writeback_wake(struct mm *mm)
 }
 
 /* Returns whether the mapping has nothing in flight any more. */
-static bool end_writeback(struct address_space *m, struct page *page, int err)
+static bool end_writeback(struct page_run *run, int err)
 {
-	struct mm *mm = m->mm;
+	struct address_space *m = run->mapping;
 	bool last;
 
 	mutex_lock(&m->lock);
+	for (unsigned int i = 0; i < run->nr; i++) {
+		struct page *page = run->pages[i];
+
+		if (err && !page_test(page, PG_dirty))
+			dirty_locked(m, page); /* (3) */
+		xa_clear_tag(&m->pages, page->index, XA_WRITEBACK);
+		page_clear(page, PG_writeback);
+	}
 	if (err)
-		atomic_fetch_add(&m->nr_write_errors, 1);
-	if (err && !page_test(page, PG_dirty))
-		dirty_locked(m, page); /* (3) */
-	xa_clear_tag(&m->pages, page->index, XA_WRITEBACK);
-	last = --m->nr_writeback == 0;
-	vmstat_dec(mm, NR_WRITEBACK);
-	page_clear(page, PG_writeback);
+		atomic_fetch_add(&m->nr_write_errors, run->nr);
+	m->nr_writeback -= run->nr;
+	last = m->nr_writeback == 0;
+	vmstat_add(m->mm, NR_WRITEBACK, -(long)run->nr);
 	mutex_unlock(&m->lock);
-	page_wake(&mm->page_waits, page);
-	if (page_test_and_clear(page, PG_reclaim) && !err)
-		lru_rotate(mm, page);
 	return last;
+}
+
+/* Tell those who wait for it; the mapping may be gone. */
+static void release_written(struct mm *mm, struct page *page, int err)
+{
+	page_wake(&mm->page_waits, page);
+	if (page_test(page, PG_reclaim) &&
+	    page_test_and_clear(page, PG_reclaim) && !err)
+		lru_rotate(mm, page);
+	page_put(mm, page);
 }
 
 /* --- runs ---------------------------------------------------------------- */
@@ -206,7 +231,7 @@ void page_run_write_done(struct page_run *run, int err)
 	struct address_space *m = run->mapping;
 	struct mm *mm = m->mm;
 	struct writeback *wb = &mm->writeback;
-	bool last = false;
+	bool last;
 
 	if (err) {
 		vmstat_inc(mm, WRITE_IO_ERROR);
@@ -220,22 +245,13 @@ void page_run_write_done(struct page_run *run, int err)
 		atomic_store(&wb->stuck, false);
 	}
 	/* Held by its place on the dirty list, so m stays (4). */
+	last = end_writeback(run, err);
 	for (unsigned int i = 0; i < run->nr; i++)
-		last = end_writeback(m, run->pages[i], err);
-	for (unsigned int i = 0; i < run->nr; i++)
-		page_put(mm, run->pages[i]);
+		release_written(mm, run->pages[i], err);
 	mempool_free(&mm->runs, run);
 	writeback_note_progress(mm);
 	if (last)
 		wake_flusher(mm, false); /* it may leave the list */
-}
-
-static void run_submit(struct page_run *run)
-{
-	struct address_space *m = run->mapping;
-
-	vmstat_inc(m->mm, WRITE_IO);
-	m->ops->write_run(m, run);
 }
 
 static struct page *next_tagged(struct address_space *m, pgoff_t *index,
@@ -260,107 +276,186 @@ struct write_pass {
 	bool incomplete;     /* left some behind that were dirty before */
 };
 
-/* Send the run off, if it has any pages. */
-static void run_close(struct mm *mm, struct page_run **run)
+static void run_submit(struct page_run *run)
 {
-	if (*run && (*run)->nr > 0)
-		run_submit(*run);
-	else if (*run)
-		mempool_free(&mm->runs, *run);
-	*run = NULL;
-	page_io_kick(mm->io);
+	struct address_space *m = run->mapping;
+
+	vmstat_inc(m->mm, WRITE_IO);
+	if (run->here) /* others go on while we wait for it */
+		page_io_kick(m->mm->io);
+	m->ops->write_run(m, run);
 }
 
-/* A new run that begins at index; waits for others to end, if need be. */
-static struct page_run *run_open(struct address_space *m, pgoff_t index)
+/*
+ * An empty run; waits for others to end, if need be. A sync does not wait behind
+ * the flusher.
+ */
+static struct page_run *run_open(struct address_space *m,
+				 const struct write_pass *p)
 {
+	unsigned long max = IN_FLIGHT_MAX - (p->wait ? 0 : IN_FLIGHT_SYNC);
 	struct mm *mm = m->mm;
 	struct page_run *run;
 
-	page_io_kick(mm->io);
-	while (vmstat_read(mm, NR_WRITEBACK) > IN_FLIGHT_MAX)
+	while (vmstat_read(mm, NR_WRITEBACK) > max) {
+		page_io_kick(mm->io);
 		writeback_wait_progress(mm, WAIT_AGAIN_NS);
-	run = mempool_alloc(&mm->runs, GFP_MEMALLOC | GFP_RECLAIM);
+	}
+	run = mempool_alloc(&mm->runs, GFP_MEMALLOC);
+	if (!run) {
+		page_io_kick(mm->io); /* what we wait for may be ours */
+		run = mempool_alloc(&mm->runs, GFP_MEMALLOC | GFP_RECLAIM);
+	}
 	run->mapping = m;
-	run->first = index;
 	run->nr = 0;
+	run->here = false;
 	return run;
 }
 
 /*
- * Lock a page, and wait for its earlier writeback, if the pass waits at all.
- * Before any waiting the run so far is sent off: others may wait for it.
+ * One page of a run, which begins at index: dirty -> writeback, if that needs
+ * no waiting. The page is then locked, and the run's. NULL: the run ends here.
  */
+static struct page *gather_one(struct page_run *run, pgoff_t index,
+			       const struct write_pass *p)
+	must_hold(run->mapping->lock)
+{
+	struct address_space *m = run->mapping;
+	struct page *page;
+
+	if (index > p->last || !xa_get_tag(&m->pages, index, p->tag))
+		return NULL;
+	page = xa_load(&m->pages, index);
+	/* Both only change with the lock we hold. */
+	if (m->nr_freezers > 0 || page_test(page, PG_writeback) ||
+	    !page_test(page, PG_dirty) || !page_trylock(page))
+		return NULL;
+	begin_locked(m, page);
+	page_get(page);
+	return page;
+}
+
+/*
+ * Fill the run with what is tagged at *index or next, and what follows it
+ * without a gap; all that can be had without waiting, under one lock. Sets
+ * *index to the first that is tagged, in the run or not.
+ */
+static void gather(struct page_run *run, pgoff_t *index,
+		   const struct write_pass *p)
+{
+	struct address_space *m = run->mapping;
+	unsigned long room =
+		min_of((unsigned long)PAGE_RUN_MAX, p->quota - p->nr);
+	struct page *page;
+
+	mutex_lock(&m->lock);
+	page = xa_find(&m->pages, index, p->last, p->tag);
+	run->first = *index;
+	while (page && run->nr < room &&
+	       (page = gather_one(run, run->first + run->nr, p)))
+		run->pages[run->nr++] = page;
+	if (p->wait && run->nr > 0) {
+		pgoff_t next = run->first + run->nr;
+
+		/* The last of all: whoever waits might as well do it. */
+		run->here = next > p->last ||
+			    !xa_find(&m->pages, &next, p->last, p->tag);
+	}
+	if (run->nr > 0)
+		count_begun(m->mm, run->nr);
+	mutex_unlock(&m->lock);
+	for (unsigned int i = 0; i < run->nr; i++)
+		page_unlock(&m->mm->page_waits, run->pages[i]);
+}
+
+/* Lock a page, and wait for its earlier writeback, if the pass waits at all. */
 static bool lock_page(struct address_space *m, struct page *page,
-		      struct page_run **run, const struct write_pass *p)
+		      const struct write_pass *p)
 {
 	struct page_wait_table *waits = &m->mm->page_waits;
 
 	if (!page_trylock(page)) {
-		run_close(m->mm, run);
 		if (!p->wait)
 			return false;
 		page_lock(waits, page);
 	}
-	if (page_test(page, PG_writeback)) {
-		run_close(m->mm, run);
-		if (p->wait)
-			page_wait(waits, page, PG_writeback);
-	}
+	if (p->wait)
+		page_wait(waits, page, PG_writeback);
 	return true;
 }
 
-/* dirty -> writeback for one page, with its lock. False: not now. */
+/* dirty -> writeback for one page that was in the way. False: not now. */
 static bool take_page(struct address_space *m, struct page *page,
-		      struct page_run **run, const struct write_pass *p)
+		      const struct write_pass *p)
 {
 	bool taken = false, frozen = false;
 
+	/* Before any waiting all is sent off: others may wait for it. */
+	if (p->wait)
+		page_io_kick(m->mm->io);
 	do {
 		if (frozen) /* by somebody who holds no page */
 			writeback_wait_progress(m->mm, WAIT_AGAIN_NS);
-		if (!lock_page(m, page, run, p))
+		if (!lock_page(m, page, p))
 			return false;
 		if (page->mapping == m->id && !page_test(page, PG_writeback))
 			taken = begin_writeback(m, page);
 		frozen = !taken && page->mapping == m->id &&
 			 page_test(page, PG_dirty);
-		if (frozen)
-			run_close(m->mm, run);
 		page_unlock(&m->mm->page_waits, page);
 	} while (p->wait && frozen);
 	return taken;
+}
+
+/* A run of the page at *index or next, which gather() could not have. */
+static struct page_run *take_alone(struct address_space *m, pgoff_t *index,
+				   struct write_pass *p)
+{
+	struct page *page = next_tagged(m, index, p->last, p->tag);
+	struct page_run *run;
+
+	if (!page) {
+		*index = p->last;
+		return NULL;
+	}
+	if (!take_page(m, page, p)) {
+		p->incomplete |= page_test(page, PG_dirty);
+		page_put(m->mm, page);
+		return NULL;
+	}
+	run = run_open(m, p);
+	run->first = *index;
+	run->pages[run->nr++] = page; /* with the reference */
+	return run;
 }
 
 /* Write what is tagged in the range, next to each other in one run. */
 static void write_pages(struct address_space *m, struct write_pass *p)
 {
 	struct mm *mm = m->mm;
-	struct page_run *run = NULL;
 	pgoff_t index = p->first;
-	struct page *page;
 
-	while ((page = next_tagged(m, &index, p->last, p->tag))) {
-		if (run &&
-		    (run->nr == PAGE_RUN_MAX || index != run->first + run->nr))
-			run_close(mm, &run);
-		if (take_page(m, page, &run, p)) {
-			if (!run)
-				run = run_open(m, index);
-			run->pages[run->nr++] = page; /* with the reference */
-			p->nr++;
-		} else {
-			p->incomplete |= page_test(page, PG_dirty);
-			page_put(mm, page);
+	for (;;) {
+		struct page_run *run = run_open(m, p);
+
+		gather(run, &index, p);
+		if (run->nr == 0) {
+			/* Waiting with one in hand would keep it from others. */
+			mempool_free(&mm->runs, run);
+			run = take_alone(m, &index, p);
 		}
-		if (p->nr >= p->quota) {
+		if (run) {
+			p->nr += run->nr;
+			index = run->first + run->nr - 1;
+			run_submit(run);
+		}
+		if (p->nr >= p->quota)
 			p->incomplete = true;
+		if (p->nr >= p->quota || index >= p->last)
 			break;
-		}
-		if (index++ == p->last)
-			break;
+		index++;
 	}
-	run_close(mm, &run);
+	page_io_kick(mm->io);
 }
 
 void mapping_flush(struct address_space *m)

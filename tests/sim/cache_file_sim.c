@@ -115,10 +115,14 @@ static void io_start(struct page_run *run, struct page_io *io)
 {
 	struct mm *mm = run->mapping->mm;
 
-	if (sim_chance(50))
+	if (io->op == PAGE_IO_WRITE && run->here && sim_chance(80)) {
+		seen.writes_here++;
+		page_io_do(mm->io, io);
+	} else if (sim_chance(50)) {
 		page_io_queue(mm->io, io); /* mm/ ends with a kick */
-	else
+	} else {
 		page_io_submit(mm->io, io);
+	}
 }
 
 static void read_done(struct page_io *io)

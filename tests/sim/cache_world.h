@@ -59,6 +59,7 @@ struct actor {
 /* Seen over all seeds: each has to have happened. */
 #define SEEN(X)            \
 	X(reads)           \
+	X(writes_here)     \
 	X(read_errors)     \
 	X(read_nomem)      \
 	X(writes)          \

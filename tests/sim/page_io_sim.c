@@ -401,6 +401,51 @@ void page_io_submit(struct page_io_engine *e, struct page_io *io)
 	page_io_kick(e);
 }
 
+struct waiter {
+	struct page_io io;
+	struct mutex lock;
+	struct cond ended;
+	bool done;
+};
+
+static void waiter_done(struct page_io *io)
+{
+	struct waiter *w = container_of(io, struct waiter, io);
+
+	mutex_lock(&w->lock);
+	w->done = true;
+	cond_signal(&w->ended);
+	mutex_unlock(&w->lock);
+}
+
+void page_io_do(struct page_io_engine *e, struct page_io *io)
+{
+	struct waiter w = { .io = *io };
+
+	mutex_init(&w.lock);
+	cond_init(&w.ended);
+	w.io.done = waiter_done;
+	/* A copy: what others have queued stays queued (1). */
+	mutex_lock(&e->lock);
+	ASSERT(!e->stop);
+	struct op *op = op_new(e, &w.io);
+	check_alone_in(e->queued, op);
+	check_alone_in(e->active, op);
+	op->file->nr_io++;
+	op->next = e->active;
+	e->active = op;
+	cond_signal(&e->work);
+	mutex_unlock(&e->lock);
+	mutex_lock(&w.lock);
+	while (!w.done)
+		cond_wait(&w.ended, &w.lock);
+	mutex_unlock(&w.lock);
+	io->result = w.io.result;
+	sim_no_sleep_begin();
+	io->done(io);
+	sim_no_sleep_end();
+}
+
 /* Where the operation that is next is linked; NULL if there is none. */
 static struct op **next_event(struct page_io_engine *e) must_hold(e->lock)
 {
