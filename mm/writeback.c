@@ -316,11 +316,9 @@ static struct page_run *run_open(struct address_space *m,
  * One page of a run, which begins at index: dirty -> writeback, if that needs
  * no waiting. The page is then locked, and the run's. NULL: the run ends here.
  */
-static struct page *gather_one(struct page_run *run, pgoff_t index,
-			       const struct write_pass *p)
-	must_hold(run->mapping->lock)
+static struct page *gather_one(struct address_space *m, pgoff_t index,
+			       const struct write_pass *p) must_hold(m->lock)
 {
-	struct address_space *m = run->mapping;
 	struct page *page;
 
 	if (index > p->last || !xa_get_tag(&m->pages, index, p->tag))
@@ -352,7 +350,7 @@ static void gather(struct page_run *run, pgoff_t *index,
 	page = xa_find(&m->pages, index, p->last, p->tag);
 	run->first = *index;
 	while (page && run->nr < room &&
-	       (page = gather_one(run, run->first + run->nr, p)))
+	       (page = gather_one(m, run->first + run->nr, p)))
 		run->pages[run->nr++] = page;
 	if (p->wait && run->nr > 0) {
 		pgoff_t next = run->first + run->nr;
