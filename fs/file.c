@@ -264,7 +264,9 @@ int file_fsync(struct inode *inode, bool data_only)
 	struct file_inode *fi = file_inode(inode);
 	int err = file_write_back(fi);
 
-	file_restore_times(fi);
+	/* fdatasync(2) says nothing of times; they are put back later. */
+	if (!data_only)
+		file_restore_times(fi);
 	if (!err)
 		err = page_io_sync(inode->vol->mm->io, fi->fds.buffered,
 				   data_only);

@@ -48,7 +48,15 @@ void file_users_put(struct file_inode *fi);
 
 /* The contents change now: mtime and ctime are this moment's. */
 void file_touch(struct file_inode *fi);
-/* Give the backing file the time of the write(2). Takes attr_lock. */
+/*
+ * Give the backing file the time of the write(2). Takes attr_lock.
+ *
+ * The rule: stat(2) of the mount shows the time of the write(2) at once. The
+ * backing file has it before an fsync(2) returns, so that it survives what the
+ * data survives; after fdatasync(2), or writeback, it may have the time of that
+ * instead, until the file leaves the dirty list: soon after its last close, and
+ * in the flusher's next round otherwise.
+ */
 void file_restore_times(struct file_inode *fi);
 
 #endif

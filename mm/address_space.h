@@ -134,8 +134,10 @@ struct address_space {
 	_Atomic bool on_dirty_list;  /* changed with (W) */
 	bool wb_now;		     /* do not wait for its time (W) */
 	bool wb_busy;		     /* a flusher is at it (W) */
-	uint64_t dirtied_ns;	     /* when the first page was (W) */
-	uint64_t retry_ns;	     /* not before, after an error (W) */
+	/* Its last close: it leaves the list as soon as it is clean (W). */
+	_Atomic bool wb_leave;
+	uint64_t dirtied_ns; /* when the first page was (W) */
+	uint64_t retry_ns;   /* not before, after an error (W) */
 	/* The last writeback_sync(), and flusher's pass, that saw it (W). */
 	uint64_t sync_pass, flush_pass;
 };

@@ -60,6 +60,7 @@ static bool put_on_dirty_list(struct address_space *m) must_hold(m->lock)
 		m->on_dirty_list = true;
 		m->dirtied_ns = os_now_ns();
 		m->retry_ns = 0;
+		atomic_store(&m->wb_leave, false);
 		/* All it has is newer than every sync that has begun. */
 		m->sync_pass = wb->pass;
 		list_add_tail(&wb->dirty, &m->dirty_link);
@@ -168,11 +169,15 @@ void writeback_wake(struct mm *mm)
 	wake_flusher(mm, true);
 }
 
-/* Returns whether the mapping has nothing in flight any more. */
+/*
+ * Returns whether the mapping may leave the list, and soon. If it was a sync
+ * that wrote it, it is in use, and dirty again in no time: it leaves at the
+ * flusher's next round, or when somebody asks for it.
+ */
 static bool end_writeback(struct page_run *run, int err)
 {
 	struct address_space *m = run->mapping;
-	bool last;
+	bool may_leave;
 
 	mutex_lock(&m->lock);
 	for (unsigned int i = 0; i < run->nr; i++) {
@@ -186,10 +191,11 @@ static bool end_writeback(struct page_run *run, int err)
 	if (err)
 		atomic_fetch_add(&m->nr_write_errors, run->nr);
 	m->nr_writeback -= run->nr;
-	last = m->nr_writeback == 0;
+	may_leave = m->nr_writeback == 0 &&
+		    (!run->here || atomic_load(&m->wb_leave));
 	vmstat_add(m->mm, NR_WRITEBACK, -(long)run->nr);
 	mutex_unlock(&m->lock);
-	return last;
+	return may_leave;
 }
 
 /* Tell those who wait for it; the mapping may be gone. */
@@ -231,7 +237,7 @@ void page_run_write_done(struct page_run *run, int err)
 	struct address_space *m = run->mapping;
 	struct mm *mm = m->mm;
 	struct writeback *wb = &mm->writeback;
-	bool last;
+	bool may_leave;
 
 	if (err) {
 		vmstat_inc(mm, WRITE_IO_ERROR);
@@ -245,13 +251,13 @@ void page_run_write_done(struct page_run *run, int err)
 		atomic_store(&wb->stuck, false);
 	}
 	/* Held by its place on the dirty list, so m stays (4). */
-	last = end_writeback(run, err);
+	may_leave = end_writeback(run, err);
 	for (unsigned int i = 0; i < run->nr; i++)
 		release_written(mm, run->pages[i], err);
 	mempool_free(&mm->runs, run);
 	writeback_note_progress(mm);
-	if (last)
-		wake_flusher(mm, false); /* it may leave the list */
+	if (may_leave)
+		wake_flusher(mm, false);
 }
 
 static struct page *next_tagged(struct address_space *m, pgoff_t *index,
@@ -524,8 +530,10 @@ void writeback_kick(struct address_space *m)
 
 	mutex_lock(&wb->lock);
 	listed = m->on_dirty_list;
-	if (listed)
+	if (listed) {
 		m->wb_now = true;
+		atomic_store(&m->wb_leave, true);
+	}
 	mutex_unlock(&wb->lock);
 	if (listed)
 		wake_flusher(m->mm, false);
