@@ -317,6 +317,38 @@ static void marker_marks_one_page(void **state)
 	fake_destroy(f);
 }
 
+/* What was read ahead, and goes without having been used, is counted. */
+static void unused_readahead_is_counted(void **state)
+{
+	const unsigned int nr = 100, nr_asked = 30, nr_used = 20;
+	struct readahead_plan plan = { .first = 10,
+				       .nr = nr,
+				       .nr_asked = nr_asked,
+				       .marker = UINT64_MAX };
+	unsigned long before = vmstat_read(*state, READAHEAD_UNUSED);
+	unsigned int nr_ahead = 0;
+
+	set_up(*state);
+	assert_int_equal(page_cache_read_plan(&f->mapping, &plan, GFP_KERNEL),
+			 nr);
+	for (pgoff_t i = 0; i < NR_INDICES; i++) {
+		struct page *page = page_cache_find(&f->mapping, i);
+
+		if (!page)
+			continue;
+		nr_ahead += page_test(page, PG_ahead);
+		if (i >= plan.first + nr_asked &&
+		    i < plan.first + nr_asked + nr_used)
+			page_clear(page, PG_ahead);
+		page_put(*state, page);
+	}
+	assert_int_equal(nr_ahead, nr - nr_asked);
+	page_cache_truncate(&f->mapping, 0);
+	assert_int_equal(vmstat_read(*state, READAHEAD_UNUSED) - before,
+			 nr - nr_asked - nr_used);
+	fake_destroy(f);
+}
+
 /* A file that ends within a page: zeroes behind its end. */
 static void short_read_run(struct address_space *m, struct page_run *run)
 {
@@ -436,6 +468,7 @@ int main(int argc, char **argv)
 		unit_test_mm(no_memory_leaves_nothing_behind),
 		unit_test_mm(failed_reads_leave_no_page),
 		unit_test_mm(marker_marks_one_page),
+		unit_test_mm(unused_readahead_is_counted),
 		unit_test_mm(end_of_file_is_zeroes),
 		unit_test_mm(mappings_are_found_by_id),
 		unit_test_mm(threads_grab_the_same_pages),
