@@ -84,13 +84,19 @@ $(O)/tests/unit/%: $(O)/tests/unit/%.o $(core) $(swap) $(mm) $(real)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -luring -lzstd -lxxhash
 
+# The bench of the allocators is linked like them.
+build/bench/alloc: $(O)/tests/bench/alloc.o $(core) $(swap) $(mm) $(real)
+	@mkdir -p $(@D)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ -luring -lzstd -lxxhash -ldl
+
 # Simulated tests link it with the simulator's.
 $(O)/tests/sim/%: $(O)/tests/sim/%.o $(sim_o) $(swap) $(mm)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lzstd -lxxhash
 
 # For the bench: what FUSE itself costs, and what is done with pages.
-bench_programs := build/bench/empty_fs build/bench/pages
+bench_programs := build/bench/empty_fs build/bench/pages build/bench/alloc
 
 build/bench/pages: $(O)/tests/bench/pages.o
 	@mkdir -p $(@D)
