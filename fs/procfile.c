@@ -161,7 +161,9 @@ void procfile_buddyinfo(struct volume *vol, struct text *t)
 		text_printf(t, "Node 0, zone %8s ", zone_name(z->type));
 		mutex_lock(&z->buddy.lock);
 		for (int order = 0; order < BUDDY_NR_ORDERS; order++)
-			text_printf(t, "%6lu ", z->buddy.area[order].nr_blocks);
+			text_printf(t, "%6lu ",
+				    buddy_nr_blocks(&z->buddy,
+						    (unsigned int)order));
 		mutex_unlock(&z->buddy.lock);
 		text_printf(t, "\n");
 	}

@@ -6,8 +6,11 @@
  *   (1) A free block of order n starts at a multiple of 2^n.
  *   (2) Only the first page of a free block has PG_buddy; its ->order is n.
  *   (3) Two buddies of equal order are never both free: they are one block.
- *   (4) nr_free is the sum of area[n].nr_blocks << n.
+ *   (4) nr_free is the sum of area[n].nr_blocks << n, and what is untouched.
  *   (5) Bit n of nonempty is set exactly when area[n] has a block.
+ *
+ *   (6) The untouched range consists of whole blocks of the highest order, none
+ *       of which has PG_buddy. As they merge with nothing, none is looked at.
  *
  * A free therefore needs no search: PG_buddy and ->order of one neighbour
  * decide each merge, and both paths cost at most BUDDY_MAX_ORDER steps.
@@ -62,7 +65,8 @@ static void nr_free_add(struct buddy *b, long delta)
 			      memory_order_relaxed);
 }
 
-static void block_insert(struct buddy *b, struct page *page, unsigned int order)
+/* Without counting. */
+static void block_list(struct buddy *b, struct page *page, unsigned int order)
 {
 	struct free_area *area = &b->area[order];
 
@@ -71,6 +75,11 @@ static void block_insert(struct buddy *b, struct page *page, unsigned int order)
 	list_add(&area->blocks, &page->lru);
 	area->nr_blocks++;
 	b->nonempty |= 1u << order;
+}
+
+static void block_insert(struct buddy *b, struct page *page, unsigned int order)
+{
+	block_list(b, page, order);
 	nr_free_add(b, (long)block_size(order));
 }
 
@@ -118,9 +127,37 @@ void buddy_donate(struct buddy *b, pfn_t pfn, pfn_t nr)
 	while (pfn < end) {
 		unsigned int order = largest_order(pfn, end);
 
+		if (order == BUDDY_MAX_ORDER &&
+		    b->untouched == b->untouched_end) {
+			b->untouched = pfn;
+			b->untouched_end = end & ~(block_size(order) - 1);
+			nr_free_add(b, (long)(b->untouched_end - pfn));
+			pfn = b->untouched_end;
+			continue;
+		}
 		buddy_free(b, block_page(b, pfn), order);
 		pfn += block_size(order);
 	}
+}
+
+/* The next untouched block becomes one like others; false: there is none. */
+static bool touch_block(struct buddy *b)
+{
+	pfn_t pfn = b->untouched;
+
+	if (pfn == b->untouched_end)
+		return false;
+	b->untouched += block_size(BUDDY_MAX_ORDER);
+	block_list(b, block_page(b, pfn), BUDDY_MAX_ORDER); /* counted (4) */
+	return true;
+}
+
+unsigned long buddy_nr_blocks(const struct buddy *b, unsigned int order)
+{
+	pfn_t untouched = b->untouched_end - b->untouched;
+
+	return b->area[order].nr_blocks +
+	       (order == BUDDY_MAX_ORDER ? untouched >> order : 0);
 }
 
 struct page *buddy_alloc(struct buddy *b, unsigned int order)
@@ -129,8 +166,11 @@ struct page *buddy_alloc(struct buddy *b, unsigned int order)
 	struct page *page;
 
 	VM_ASSERT(order <= BUDDY_MAX_ORDER);
-	if (!candidates)
-		return NULL;
+	if (!candidates) {
+		if (!touch_block(b))
+			return NULL;
+		candidates = b->nonempty & (~0u << order);
+	}
 
 	unsigned int found = (unsigned int)__builtin_ctz(candidates);
 	page = list_first_entry(&b->area[found].blocks, struct page, lru);
@@ -184,6 +224,10 @@ void buddy_check(const struct buddy *b)
 	}
 	for (pfn_t i = 0; i < b->nr_pfns; i++)
 		nr_marked += page_test_buddy(&b->pages[b->base_pfn + i]);
+	ASSERT(b->untouched <= b->untouched_end);
+	for (pfn_t i = b->untouched; i < b->untouched_end; i++)
+		ASSERT(!page_test_buddy(&b->pages[i])); /* (6) */
+	nr_free += b->untouched_end - b->untouched;
 	ASSERT(nr_marked == nr_listed);			     /* (2) */
 	ASSERT(nr_free == buddy_nr_free((struct buddy *)b)); /* (4) */
 }

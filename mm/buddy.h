@@ -40,6 +40,8 @@ struct buddy {
 	_Atomic unsigned long nr_free; /* frames in free blocks (L) */
 	uint32_t nonempty;	       /* bit n: area[n] has a block (L) */
 	struct free_area area[BUDDY_NR_ORDERS]; /* by order (L) */
+	/* Largest blocks, free, whose descriptors nobody has touched (L). */
+	pfn_t untouched, untouched_end;
 };
 
 /*
@@ -49,7 +51,12 @@ struct buddy {
 void buddy_init(struct buddy *b, struct page *pages, pfn_t base_pfn,
 		pfn_t nr_pfns);
 
-/* Give a range of allocated frames to the allocator, in the largest blocks. */
+/*
+ * Give a range of allocated frames to the allocator, in the largest blocks.
+ * Those of the highest order are written down one by one as they are needed, so
+ * that a large arena is there at once, and the page array becomes resident as
+ * its frames are used. One such range at a time.
+ */
 void buddy_donate(struct buddy *b, pfn_t pfn, pfn_t nr) must_hold(b->lock);
 
 /* First page of a block of 2^order frames, or NULL if none is large enough. */
@@ -58,6 +65,10 @@ struct page *buddy_alloc(struct buddy *b, unsigned int order)
 
 /* Return a whole block from buddy_alloc(), merging it with free buddies. */
 void buddy_free(struct buddy *b, struct page *page, unsigned int order)
+	must_hold(b->lock);
+
+/* Free blocks of exactly this order. */
+unsigned long buddy_nr_blocks(const struct buddy *b, unsigned int order)
 	must_hold(b->lock);
 
 /* Frames in free blocks, as of a moment ago; needs no lock. */

@@ -113,7 +113,7 @@ static void check_merged(void) must_hold(b.lock)
 	pfn_t first = (base + largest - 1) / largest;
 	pfn_t end = (base + nr_frames) / largest;
 
-	assert_int_equal(b.area[BUDDY_MAX_ORDER].nr_blocks,
+	assert_int_equal(buddy_nr_blocks(&b, BUDDY_MAX_ORDER),
 			 end > first ? end - first : 0);
 }
 
