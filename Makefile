@@ -25,7 +25,7 @@ fuse_lib := build/deps/lib/libfuse3.a -lnuma -ldl
 # Reading order: what is under everything, frames, objects, cached pages,
 # victims.
 mm_core := bug size fault vmstat errseq \
-	   arena memblock zone watermark buddy pcp page_wait page_alloc \
+	   arena memblock zone watermark buddy cpu_stack pcp page_wait page_alloc \
 	   slab kmalloc mempool shrinker \
 	   address_space xarray page_cache readahead writeback page_io \
 	   lru reclaim scan_crew kswapd balloon oom sysctl mm

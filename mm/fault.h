@@ -47,11 +47,16 @@ int fault_set(struct fault_attr *attr, enum fault_field field, int64_t value);
 /* The slow part of should_fail(). */
 bool fault_decide(struct fault_attr *attr, size_t size);
 
+/* Can a call fail at all? */
+static inline bool fault_armed(struct fault_attr *attr)
+{
+	return atomic_load_explicit(&attr->armed, memory_order_relaxed);
+}
+
 /* Is this call, about size bytes or pages, to fail? One branch when off. */
 static inline bool should_fail(struct fault_attr *attr, size_t size)
 {
-	return atomic_load_explicit(&attr->armed, memory_order_relaxed) &&
-	       fault_decide(attr, size);
+	return fault_armed(attr) && fault_decide(attr, size);
 }
 
 #endif

@@ -35,8 +35,8 @@
  *	swap->read_lock, scan batch, scan_crew->lock, compressor workspace,
  *	page_io ring
  *
- * Slots (lru batch, object, pcp) are taken by trylock where order would not
- * allow it, and skipped when that fails.
+ * Slots (lru batch, object, pcp) are struct cpu_lock: their CPU's threads only
+ * try; drains wait for them, in ascending order of the CPU.
  */
 #ifndef MM_LOCK_H
 #define MM_LOCK_H
@@ -70,6 +70,11 @@ struct rwlock {
 struct cond {
 	struct os_cond impl;
 };
+
+/* Of what one CPU has for itself; see mm/os_cpu_lock.h. */
+struct cpu_lock {
+	struct os_cpu_lock impl;
+} lock_attr(capability("mutex"));
 
 static inline void mutex_init(struct mutex *m)
 {
@@ -169,6 +174,36 @@ static inline void cond_signal(struct cond *c)
 static inline void cond_broadcast(struct cond *c)
 {
 	os_cond_broadcast(&c->impl);
+}
+
+/* rseq: os_rseq_start()'s, or 0 if other CPUs use it as well. */
+static inline void cpu_lock_init(struct cpu_lock *l, unsigned int cpu,
+				 int32_t rseq)
+{
+	os_cpu_lock_init(&l->impl, cpu, rseq);
+}
+
+/* False: somebody has it, or this thread is on another CPU now. */
+static inline bool cpu_trylock(struct cpu_lock *l)
+	try_acquires(true, *l) unchecked;
+static inline bool cpu_trylock(struct cpu_lock *l)
+{
+	return os_cpu_lock_try(&l->impl);
+}
+
+static inline void cpu_unlock(struct cpu_lock *l) releases(*l) unchecked;
+static inline void cpu_unlock(struct cpu_lock *l)
+{
+	os_cpu_lock_release(&l->impl);
+}
+
+/* From any CPU, waiting for it. */
+static inline void cpu_seize(struct cpu_lock *l) acquires(*l) unchecked;
+static inline void cpu_seize(struct cpu_lock *l)
+{
+	struct os_cpu_lock *locks[] = { &l->impl };
+
+	os_cpu_lock_seize(locks, 1);
 }
 
 #endif

@@ -34,10 +34,10 @@ void lruvec_init(struct lruvec *v)
 	}
 }
 
-void lru_batch_init(struct lru_batch *b)
+void lru_batch_init(struct lru_batch *b, unsigned int cpu, int32_t rseq)
 {
 	*b = (struct lru_batch){ .nr_add = 0 };
-	mutex_init(&b->lock);
+	cpu_lock_init(&b->lock, cpu, rseq);
 }
 
 static void count(struct mm *mm, enum lru_list list, long delta)
@@ -88,6 +88,23 @@ static void activate(struct mm *mm, struct page *page) must_hold(mm->lru.lock)
 	vmstat_inc(mm, PGACTIVATE);
 }
 
+static unsigned int queued(_Atomic unsigned int *nr)
+{
+	return atomic_load_explicit(nr, memory_order_relaxed);
+}
+
+/* Put page into an array of a batch; returns whether that is full now. */
+static bool queue(struct page **pages, _Atomic unsigned int *nr,
+		  struct page *page)
+{
+	unsigned int n = queued(nr);
+
+	page_get(page);
+	pages[n] = page;
+	atomic_store_explicit(nr, n + 1, memory_order_relaxed);
+	return n + 1 == LRU_BATCH;
+}
+
 /*
  * Put a batch where it belongs. The references are dropped afterwards, as the
  * last one frees the page and takes it off its list again.
@@ -98,19 +115,21 @@ static void batch_flush(struct mm *mm, struct lru_batch *b) must_hold(b->lock)
 	unsigned int nr = 0;
 
 	mutex_lock(&mm->lru.lock);
-	for (unsigned int i = 0; i < b->nr_add; i++) {
+	for (unsigned int i = 0; i < queued(&b->nr_add); i++) {
 		if (!page_test(b->add[i], PG_lru))
 			link_page(mm, b->add[i], false);
 		done[nr++] = b->add[i];
 	}
-	for (unsigned int i = 0; i < b->nr_activate; i++) {
+	for (unsigned int i = 0; i < queued(&b->nr_activate); i++) {
 		activate(mm, b->activate[i]);
 		done[nr++] = b->activate[i];
 	}
 	mutex_unlock(&mm->lru.lock);
-	b->nr_add = b->nr_activate = 0;
 	for (unsigned int i = 0; i < nr; i++)
 		page_put(mm, done[i]);
+	/* Now a drain that finds it empty needs not wait for it. */
+	atomic_store_explicit(&b->nr_add, 0, memory_order_relaxed);
+	atomic_store_explicit(&b->nr_activate, 0, memory_order_relaxed);
 }
 
 void lru_add(struct mm *mm, struct page *page)
@@ -122,26 +141,33 @@ void lru_add_run(struct mm *mm, struct page **pages, unsigned int nr)
 {
 	struct lru_batch *b = &mm->lru_batches[mm_slot(mm)];
 
-	mutex_lock(&b->lock);
-	for (unsigned int i = 0; i < nr; i++) {
-		page_get(pages[i]);
-		b->add[b->nr_add++] = pages[i];
-		if (b->nr_add == LRU_BATCH)
-			batch_flush(mm, b);
+	if (!cpu_trylock(&b->lock)) {
+		mutex_lock(&mm->lru.lock);
+		for (unsigned int i = 0; i < nr; i++)
+			if (!page_test(pages[i], PG_lru))
+				link_page(mm, pages[i], false);
+		mutex_unlock(&mm->lru.lock);
+		return;
 	}
-	mutex_unlock(&b->lock);
+	for (unsigned int i = 0; i < nr; i++)
+		if (queue(b->add, &b->nr_add, pages[i]))
+			batch_flush(mm, b);
+	cpu_unlock(&b->lock);
 }
 
 static void activate_soon(struct mm *mm, struct page *page)
 {
 	struct lru_batch *b = &mm->lru_batches[mm_slot(mm)];
 
-	page_get(page);
-	mutex_lock(&b->lock);
-	b->activate[b->nr_activate++] = page;
-	if (b->nr_activate == LRU_BATCH)
+	if (!cpu_trylock(&b->lock)) {
+		mutex_lock(&mm->lru.lock);
+		activate(mm, page);
+		mutex_unlock(&mm->lru.lock);
+		return;
+	}
+	if (queue(b->activate, &b->nr_activate, page))
 		batch_flush(mm, b);
-	mutex_unlock(&b->lock);
+	cpu_unlock(&b->lock);
 }
 
 void page_mark_accessed(struct mm *mm, struct page *page)
@@ -212,10 +238,11 @@ void lru_drain(struct mm *mm)
 	for (unsigned int i = 0; i < mm->nr_slots; i++) {
 		struct lru_batch *b = &mm->lru_batches[i];
 
-		mutex_lock(&b->lock);
-		if (b->nr_add + b->nr_activate > 0)
-			batch_flush(mm, b);
-		mutex_unlock(&b->lock);
+		if (queued(&b->nr_add) + queued(&b->nr_activate) == 0)
+			continue;
+		cpu_seize(&b->lock);
+		batch_flush(mm, b);
+		cpu_unlock(&b->lock);
 	}
 }
 

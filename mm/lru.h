@@ -54,14 +54,16 @@ struct lruvec {
 
 /* Pages with a reference each, not yet where they should be; (S) lock. */
 struct lru_batch {
-	_Alignas(CACHE_LINE) struct mutex lock;
-	unsigned int nr_add, nr_activate; /* (S) */
+	_Alignas(CACHE_LINE) struct cpu_lock lock;
+	/* Written by who has the lock, read by drains (S). */
+	_Atomic unsigned int nr_add, nr_activate;
 	struct page *add[LRU_BATCH];	  /* to a list (S) */
 	struct page *activate[LRU_BATCH]; /* to its active list (S) */
 };
 
 void lruvec_init(struct lruvec *v);
-void lru_batch_init(struct lru_batch *b);
+/* cpu, rseq: see cpu_lock_init(). */
+void lru_batch_init(struct lru_batch *b, unsigned int cpu, int32_t rseq);
 
 /* Queue a new page, by its flags (PG_active, PG_anon, PG_unevictable). */
 void lru_add(struct mm *mm, struct page *page);

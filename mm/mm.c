@@ -32,8 +32,8 @@ static int boot_memory(struct mm *mm, struct pcp *pcps[NR_ZONES])
 	mm->arena.pages = memblock_alloc(
 		mb, "page array", mm->arena.nr_pages * sizeof(struct page),
 		CACHE_LINE);
-	mm->vmstat = memblock_alloc(mb, "counters", n * sizeof(*mm->vmstat),
-				    CACHE_LINE);
+	mm->vmstat = memblock_alloc(mb, "counters",
+				    (n + 1) * sizeof(*mm->vmstat), CACHE_LINE);
 	mm->lru_batches = memblock_alloc(
 		mb, "lru batches", n * sizeof(*mm->lru_batches), CACHE_LINE);
 	mm->mappings = memblock_alloc(mb, "mapping ids", sizeof(*mm->mappings),
@@ -45,7 +45,7 @@ static int boot_memory(struct mm *mm, struct pcp *pcps[NR_ZONES])
 			return -ENOMEM;
 	}
 	for (unsigned int i = 0; i < n; i++)
-		lru_batch_init(&mm->lru_batches[i]);
+		lru_batch_init(&mm->lru_batches[i], i, mm->rseq);
 	mapping_table_init(mm->mappings);
 	return 0;
 }
@@ -68,7 +68,7 @@ static void boot_zones(struct mm *mm, const struct mm_config *config,
 	size[ZONE_MOVABLE] = left - size[ZONE_NORMAL];
 	for (int t = 0; t < NR_ZONES; t++) {
 		zone_init(&mm->zones[t], (enum zone_type)t, mm->arena.pages,
-			  first, size[t], pcps[t], mm->nr_slots);
+			  first, size[t], pcps[t], mm->nr_slots, mm->rseq);
 		first += size[t];
 	}
 }
@@ -136,6 +136,8 @@ struct mm *mm_create(const struct mm_config *config, int *err)
 	mm->nr_slots = min_of(
 		min_of(os_nr_cpus(), (unsigned int)MM_SLOTS_MAX),
 		(unsigned int)min_of(config->size >> 22, (size_t)MM_SLOTS_MAX));
+	if (mm->nr_slots == os_nr_cpus())
+		mm->rseq = os_rseq_start();
 	mm->policy = &reclaim_policy_twolist;
 	fault_attr_init(&mm->fail_page_alloc, "fail_page_alloc");
 	fault_attr_init(&mm->failslab, "failslab");

@@ -44,8 +44,9 @@ struct mm {
 	struct arena arena;
 	struct memblock memblock; /* what was carved at boot */
 	struct zone zones[NR_ZONES];
-	unsigned int nr_slots; /* per-CPU slots */
-	struct vmstat_slot *vmstat;
+	unsigned int nr_slots;	    /* per-CPU slots */
+	int32_t rseq;		    /* os_rseq_start()'s; 0: CPUs share slots */
+	struct vmstat_slot *vmstat; /* one more: nr_slots + 1 */
 	struct lru_batch *lru_batches;
 
 	struct page_wait_table page_waits;
@@ -98,7 +99,13 @@ void mm_destroy(struct mm *mm);
 /* The per-CPU slot of this thread, now. */
 static inline unsigned int mm_slot(const struct mm *mm)
 {
-	return os_cpu() % mm->nr_slots;
+	unsigned int cpu;
+
+	if (mm->rseq == 0)
+		return os_cpu() % mm->nr_slots;
+	/* Of no CPU, or a new one: another's slot, which it will not get. */
+	cpu = os_rseq_cpu(mm->rseq);
+	return cpu < mm->nr_slots ? cpu : 0;
 }
 
 static inline unsigned long vm_get(struct mm *mm, enum vm_setting s)

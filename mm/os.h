@@ -13,6 +13,7 @@
 #ifndef MM_OS_H
 #define MM_OS_H
 
+#include "mm/os_cpu_lock.h"
 #include "mm/types.h"
 
 #include <time.h>

@@ -4,12 +4,15 @@
 #include "mm/bug.h"
 
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/rseq.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 _Static_assert(sizeof(pthread_mutex_t) <= sizeof(struct os_mutex), "size");
@@ -226,6 +229,93 @@ unsigned int os_nr_cpus(void)
 	long n = sysconf(_SC_NPROCESSORS_CONF);
 
 	return n < 1 ? 1 : (unsigned int)n;
+}
+
+/* --- locks of a CPU's own --------------------------------------------------- */
+
+#ifdef __SANITIZE_THREAD__
+#define UNDER_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UNDER_TSAN 1
+#endif
+#endif
+
+static bool fence(int command)
+{
+	return syscall(SYS_membarrier, command, 0, 0) == 0;
+}
+
+int32_t os_rseq_start(void)
+{
+#if defined(__x86_64__) && !defined(UNDER_TSAN)
+	/* The first of this process counts; others cost nothing. */
+	if (__rseq_size > 0 && __rseq_offset != 0 &&
+	    os_rseq_cpu((int32_t)__rseq_offset) < os_nr_cpus() &&
+	    fence(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ))
+		return (int32_t)__rseq_offset;
+#endif
+	return 0;
+}
+
+void os_cpu_lock_init(struct os_cpu_lock *l, unsigned int cpu, int32_t rseq)
+{
+	*l = (struct os_cpu_lock){ .cpu = cpu, .rseq = rseq };
+}
+
+static bool holder_swap(struct os_cpu_lock *l, uint64_t holder)
+{
+	uint64_t none = 0;
+
+	return atomic_compare_exchange_strong_explicit(
+		&l->holder, &none, holder, memory_order_acquire,
+		memory_order_relaxed);
+}
+
+bool os_cpu_lock_try_shared(struct os_cpu_lock *l)
+{
+	return holder_swap(l, 1);
+}
+
+void os_cpu_lock_release_shared(struct os_cpu_lock *l)
+{
+	atomic_store_explicit(&l->holder, 0, memory_order_release);
+}
+
+/* Whoever has it does not keep it long, but may not be running. */
+static void holder_wait(struct os_cpu_lock *l, uint64_t self)
+{
+	enum { SPINS = 100, YIELDS = 50, NAP_NS = 20000 };
+
+	for (int n = 0; !holder_swap(l, self); n++) {
+		if (n >= SPINS + YIELDS)
+			os_sleep_ns(NAP_NS);
+		else if (n >= SPINS)
+			sched_yield();
+	}
+}
+
+void os_cpu_lock_seize(struct os_cpu_lock *const locks[], unsigned int nr)
+{
+	/* No other thread has this address; it is never 0 or 1. */
+	uint64_t self = (uint64_t)(uintptr_t)&self;
+	bool again = true;
+
+	while (again) {
+		bool exclusive = false;
+
+		again = false;
+		for (unsigned int i = 0; i < nr; i++) {
+			if (atomic_load(&locks[i]->holder) != self)
+				holder_wait(locks[i], self);
+			exclusive |= locks[i]->rseq != 0;
+		}
+		if (!exclusive)
+			return;
+		ASSERT(fence(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ));
+		for (unsigned int i = 0; i < nr; i++)
+			again |= atomic_load(&locks[i]->holder) != self;
+	}
 }
 
 void *os_arena_map(size_t size, int *fd)

@@ -14,6 +14,8 @@
  * Invariants:
  *   (1) A frame handed out has refs == 1 and flags == 0.
  *   (2) A frame is freed with refs == 0 and is on no list.
+ *   (3) A request's first zone keeps no lowmem reserve from it: its low mark
+ *       alone decides there, exactly as in the walk.
  */
 #include "mm/page_alloc.h"
 
@@ -97,30 +99,45 @@ static struct page *alloc_slow(struct mm *mm, gfp_t gfp, unsigned int order)
 	return page;
 }
 
+/* Make the frame a folio of one (1). */
+static inline void prepare_one(struct page *page)
+{
+	VM_ASSERT(page_refs(page) == 0);
+	atomic_store_explicit(&page->flags, 0, memory_order_relaxed);
+	list_init(&page->lru);
+	page->mapping = 0;
+	page->index = 0;
+	page->order = 0;
+	page->nr_objects = 0;
+	page->head = NULL;
+	page->cache = NULL;
+	atomic_store_explicit(&page->refs, 1, memory_order_release);
+}
+
 /* Make the frames one folio (1). */
 static void prepare(struct mm *mm, struct page *page, gfp_t gfp,
 		    unsigned int order)
 {
-	VM_ASSERT(page_refs(page) == 0);
-	for (unsigned int i = 0; i < 1u << order; i++) {
+	for (unsigned int i = 1u << order; --i > 0;) {
 		struct page *p = page + i;
 
-		atomic_store_explicit(&p->flags, i ? PG_tail : 0,
-				      memory_order_relaxed);
+		VM_ASSERT(page_refs(p) == 0);
+		atomic_store_explicit(&p->flags, PG_tail, memory_order_relaxed);
+		list_init(&p->lru);
 		p->mapping = 0;
 		p->index = 0;
-		p->cache = NULL;
 		p->nr_objects = 0;
-		p->head = i ? page : NULL;
-		list_init(&p->lru);
+		p->head = page;
+		p->cache = NULL;
 	}
-	page->order = (uint8_t)order;
 	if (gfp & GFP_ZERO)
 		memset(page_address(&mm->arena, page), 0, PAGE_SIZE << order);
-	atomic_store_explicit(&page->refs, 1, memory_order_release);
+	prepare_one(page);
+	page->order = (uint8_t)order;
 }
 
-struct page *page_alloc(struct mm *mm, gfp_t gfp, unsigned int order)
+static __attribute__((noinline)) struct page *
+alloc_any(struct mm *mm, gfp_t gfp, unsigned int order)
 {
 	struct page *page = NULL;
 
@@ -141,29 +158,94 @@ struct page *page_alloc(struct mm *mm, gfp_t gfp, unsigned int order)
 	return page;
 }
 
-static struct zone *zone_of(struct mm *mm, const struct page *page)
+/* Count one, being on "cpu" a moment ago. */
+static inline void count_one(struct mm *mm, enum vmstat_item item,
+			     unsigned int cpu)
 {
-	pfn_t pfn = page_to_pfn(&mm->arena, page);
-
-	for (int t = 0; t < NR_ZONES; t++)
-		if (zone_contains(&mm->zones[t], pfn))
-			return &mm->zones[t];
-	bug("a frame of no zone", __FILE__, __LINE__, __func__);
+	if (!vmstat_slot_add(&mm->vmstat[cpu], item, 1, cpu, mm->rseq))
+		vmstat_inc(mm, item);
 }
 
-void page_free(struct mm *mm, struct page *page, bool cold)
+/*
+ * A frame of this CPU's list of the first zone, if that is above low: (3). All
+ * else is alloc_any()'s, called last, so that nothing is saved for its sake.
+ */
+struct page *page_alloc(struct mm *mm, gfp_t gfp, unsigned int order)
+{
+	enum zone_type t = gfp & GFP_DMA       ? ZONE_DMA
+			   : gfp & GFP_MOVABLE ? ZONE_MOVABLE
+					       : ZONE_NORMAL;
+	struct zone *z = &mm->zones[t];
+	int32_t rseq = mm->rseq;
+	unsigned int cpu;
+	struct page *page;
+
+	if (order > 0 || rseq == 0 || (gfp & GFP_ZERO) ||
+	    fault_armed(&mm->fail_page_alloc))
+		return alloc_any(mm, gfp, order);
+	cpu = os_rseq_cpu(rseq);
+	if (cpu >= mm->nr_slots || !watermark_ok(z, 0, WMARK_LOW, t))
+		return alloc_any(mm, gfp, order);
+	page = cpu_stack_pop(&z->pcps[cpu].stack, cpu, rseq);
+	if (!page)
+		return alloc_any(mm, gfp, order);
+	prepare_one(page);
+	count_one(mm, PGALLOC_DMA + t, cpu);
+	return page;
+}
+
+static inline struct zone *zone_of(struct mm *mm, const struct page *page)
+{
+	pfn_t pfn = page_to_pfn(&mm->arena, page);
+	enum zone_type t =
+		pfn >= mm->zones[ZONE_MOVABLE].start_pfn  ? ZONE_MOVABLE
+		: pfn >= mm->zones[ZONE_NORMAL].start_pfn ? ZONE_NORMAL
+							  : ZONE_DMA;
+
+	VM_ASSERT(zone_contains(&mm->zones[t], pfn));
+	return &mm->zones[t];
+}
+
+static __attribute__((noinline)) void free_any(struct mm *mm, struct page *page,
+					       bool cold)
 {
 	unsigned int order = page->order;
+
+	for (unsigned int i = 1; i < 1u << order; i++)
+		atomic_store_explicit(&page[i].flags, 0, memory_order_relaxed);
+	vmstat_add(mm, PGFREE, 1l << order);
+	zone_free(zone_of(mm, page), page, order, mm_slot(mm), cold);
+}
+
+/* Like page_alloc(). */
+static inline void free_page(struct mm *mm, struct page *page, bool cold)
+{
+	int32_t rseq = mm->rseq;
+	unsigned int cpu = rseq ? os_rseq_cpu(rseq) : UINT32_MAX;
 
 	ASSERT(page_refs(page) == 0); /* (2) */
 	VM_ASSERT(!page_test(page, PG_lru | PG_locked | PG_writeback |
 					   PG_buddy | PG_tail));
 	atomic_store_explicit(&page->flags, 0, memory_order_relaxed);
 	page->mapping = 0;
-	for (unsigned int i = 1; i < 1u << order; i++)
-		atomic_store_explicit(&page[i].flags, 0, memory_order_relaxed);
-	vmstat_add(mm, PGFREE, 1l << order);
-	zone_free(zone_of(mm, page), page, order, mm_slot(mm), cold);
+	if (page->order > 0 || cold || cpu >= mm->nr_slots ||
+	    !cpu_stack_push(&zone_of(mm, page)->pcps[cpu].stack, page, cpu,
+			    rseq))
+		free_any(mm, page, cold);
+	else
+		count_one(mm, PGFREE, cpu);
+}
+
+void page_free(struct mm *mm, struct page *page, bool cold)
+{
+	free_page(mm, page, cold);
+}
+
+static __attribute__((noinline)) void put_listed(struct mm *mm,
+						 struct page *page)
+{
+	lru_del(mm, page);
+	free_page(mm, page, false);
 }
 
 void page_put(struct mm *mm, struct page *page)
@@ -171,8 +253,9 @@ void page_put(struct mm *mm, struct page *page)
 	if (!page_put_testzero(page))
 		return;
 	if (page_test(page, PG_lru))
-		lru_del(mm, page);
-	page_free(mm, page, false);
+		put_listed(mm, page);
+	else
+		free_page(mm, page, false);
 }
 
 void page_alloc_drain(struct mm *mm)

@@ -1,7 +1,7 @@
 /*
- * pcp.c - hot at the head, cold at the tail, drained from the tail.
+ * pcp.c - hot at the top, cold at the bottom, drained from the bottom.
  *
- *   (1) count is the length of pages, and at most high after each call.
+ *   (1) A list has at most high frames.
  *   (2) A frame here is not PG_buddy and has no reference.
  */
 #include "mm/pcp.h"
@@ -14,26 +14,21 @@
  * zone_batchsize() ends as well; high is six batches, as in Linux 2.6.
  */
 enum { ZONE_SHARE = 16, BATCH_MAX = 63, HIGH_BATCHES = 6 };
+_Static_assert(BATCH_MAX *HIGH_BATCHES + BATCH_MAX < PCP_SIZE, "room");
 
-void pcp_init(struct pcp *pcp, pfn_t zone_pages, unsigned int nr_slots)
+void pcp_init(struct pcp *pcp, pfn_t zone_pages, unsigned int nr_slots,
+	      unsigned int cpu, int32_t rseq)
 {
 	pfn_t batch = zone_pages / (ZONE_SHARE * HIGH_BATCHES * nr_slots);
 
-	*pcp = (struct pcp){ .batch = 1 };
-	mutex_init(&pcp->lock);
-	list_init(&pcp->pages);
-	if (batch > 1)
-		pcp->batch = batch < BATCH_MAX ? batch : BATCH_MAX;
+	pcp->batch = max_of(min_of(batch, (pfn_t)BATCH_MAX), (pfn_t)1);
 	pcp->high = pcp->batch * HIGH_BATCHES;
+	/* The array is left as it is: it shall not become resident now. */
+	cpu_stack_init(&pcp->stack, pcp->high, PCP_SIZE, cpu, rseq);
 }
 
-static void count_add(struct pcp *pcp, int delta)
-{
-	atomic_store_explicit(&pcp->count, pcp_count(pcp) + (unsigned int)delta,
-			      memory_order_relaxed);
-}
-
-static void refill(struct pcp *pcp, struct buddy *b) must_hold(pcp->lock)
+/* The list is empty: a batch of frames, the last one cold. */
+static void refill(struct pcp *pcp, struct buddy *b) must_hold(pcp->stack.lock)
 {
 	mutex_lock(&b->lock);
 	for (unsigned int i = 0; i < pcp->batch; i++) {
@@ -41,61 +36,82 @@ static void refill(struct pcp *pcp, struct buddy *b) must_hold(pcp->lock)
 
 		if (!page)
 			break;
-		list_add_tail(&pcp->pages, &page->lru);
-		count_add(pcp, 1);
+		cpu_stack_put_cold(&pcp->stack, page);
 	}
 	mutex_unlock(&b->lock);
 }
 
-static void drain(struct pcp *pcp, struct buddy *b, unsigned int nr)
-	must_hold(pcp->lock)
+/* The coldest nr of them. */
+static void drain(struct cpu_stack *s, struct buddy *b, unsigned int nr)
+	must_hold(s->lock)
 {
 	mutex_lock(&b->lock);
-	for (; nr > 0 && !list_empty(&pcp->pages); nr--) {
-		struct page *page =
-			list_last_entry(&pcp->pages, struct page, lru);
-
-		list_del(&page->lru);
-		count_add(pcp, -1);
-		buddy_free(b, page, 0);
-	}
+	for (; nr > 0; nr--)
+		buddy_free(b, cpu_stack_take_cold(s), 0);
 	mutex_unlock(&b->lock);
 }
 
-struct page *pcp_alloc(struct pcp *pcp, struct buddy *b)
+/* Past the list. */
+static struct page *alloc_behind(struct buddy *b)
 {
-	struct page *page = NULL;
+	struct page *page;
 
-	mutex_lock(&pcp->lock);
-	if (list_empty(&pcp->pages))
-		refill(pcp, b);
-	if (!list_empty(&pcp->pages)) {
-		page = list_first_entry(&pcp->pages, struct page, lru);
-		list_del(&page->lru);
-		count_add(pcp, -1);
-	}
-	mutex_unlock(&pcp->lock);
+	mutex_lock(&b->lock);
+	page = buddy_alloc(b, 0);
+	mutex_unlock(&b->lock);
 	return page;
 }
 
-void pcp_free(struct pcp *pcp, struct buddy *b, struct page *page, bool cold)
+static void free_behind(struct buddy *b, struct page *page)
 {
-	VM_ASSERT(!page_test_buddy(page) && page_refs(page) == 0); /* (2) */
-	mutex_lock(&pcp->lock);
-	if (cold)
-		list_add_tail(&pcp->pages, &page->lru);
-	else
-		list_add(&pcp->pages, &page->lru);
-	count_add(pcp, 1);
-	if (pcp_count(pcp) > pcp->high)
-		drain(pcp, b, pcp->batch);
-	VM_ASSERT(pcp_count(pcp) <= pcp->high); /* (1) */
-	mutex_unlock(&pcp->lock);
+	mutex_lock(&b->lock);
+	buddy_free(b, page, 0);
+	mutex_unlock(&b->lock);
 }
 
-void pcp_drain(struct pcp *pcp, struct buddy *b)
+struct page *pcp_alloc_slow(struct pcp *pcp, struct buddy *b)
 {
-	mutex_lock(&pcp->lock);
-	drain(pcp, b, pcp_count(pcp));
-	mutex_unlock(&pcp->lock);
+	struct page *page = NULL;
+
+	if (!cpu_trylock(&pcp->stack.lock))
+		return alloc_behind(b);
+	if (pcp_count(pcp) == 0)
+		refill(pcp, b);
+	if (pcp_count(pcp) > 0)
+		page = cpu_stack_take(&pcp->stack);
+	cpu_unlock(&pcp->stack.lock);
+	return page;
+}
+
+void pcp_free_slow(struct pcp *pcp, struct buddy *b, struct page *page,
+		   bool cold)
+{
+	if (!cpu_trylock(&pcp->stack.lock)) {
+		free_behind(b, page);
+		return;
+	}
+	if (pcp_count(pcp) == pcp->high)
+		drain(&pcp->stack, b, pcp->batch);
+	if (cold)
+		cpu_stack_put_cold(&pcp->stack, page);
+	else
+		cpu_stack_put(&pcp->stack, page);
+	cpu_unlock(&pcp->stack.lock);
+}
+
+/* unchecked: the analysis does not follow a set of locks. */
+static void drain_seized(struct cpu_stack *s, struct buddy *b) unchecked
+{
+	drain(s, b, cpu_stack_count(s));
+	cpu_unlock(&s->lock);
+}
+
+void pcp_drain(struct pcp *pcps, unsigned int nr, struct buddy *b)
+{
+	struct cpu_stack *seized[CPU_STACKS_MAX];
+	unsigned int n =
+		cpu_stack_seize(&pcps->stack, sizeof(*pcps), nr, seized);
+
+	for (unsigned int i = 0; i < n; i++)
+		drain_seized(seized[i], b);
 }

@@ -6,36 +6,61 @@
  * were not touched. Lists are refilled from the buddy allocator, and drained
  * to it, "batch" frames at a time, so its lock is taken once a batch.
  *
- * A slot is a CPU's by habit, not by right: a thread that is moved takes the
- * slot's lock all the same, which is what makes that safe.
+ * A list is the affair of threads on its CPU. Who is moved away on its way to
+ * it, or finds it being drained, goes to the buddy allocator.
  */
 #ifndef MM_PCP_H
 #define MM_PCP_H
 
 #include "mm/buddy.h"
+#include "mm/cpu_stack.h"
 
-/* (L) guarded by lock. */
+#define PCP_SIZE 508 /* more than any high, and room for cold ones; 4 KiB */
+
 struct pcp {
-	_Alignas(CACHE_LINE) struct mutex lock;
-	struct list_head pages;	    /* by page->lru; hot end first (L) */
-	_Atomic unsigned int count; /* length of pages (L) */
-	unsigned int batch;	    /* frames moved at a time */
-	unsigned int high;	    /* more than this: drain a batch */
+	_Alignas(CACHE_LINE) struct cpu_stack stack;
+	struct page *frames[PCP_SIZE]; /* the stack's */
+	unsigned int batch;	       /* frames moved at a time (C) */
+	unsigned int high;	       /* full: drain a batch (C) */
 };
 
-/* One of nr_slots lists in front of a zone of zone_pages frames. */
-void pcp_init(struct pcp *pcp, pfn_t zone_pages, unsigned int nr_slots);
+/*
+ * The list of CPU number "cpu" of nr_slots, in front of a zone of zone_pages
+ * frames. rseq: os_rseq_start()'s, or 0 if other CPUs use the list as well.
+ */
+void pcp_init(struct pcp *pcp, pfn_t zone_pages, unsigned int nr_slots,
+	      unsigned int cpu, int32_t rseq);
 
-/* A frame from the hot end, or from b, or NULL if b has none either. */
-struct page *pcp_alloc(struct pcp *pcp, struct buddy *b);
+/* What pcp_alloc() does when there is none at the hot end, and pcp_free(). */
+struct page *pcp_alloc_slow(struct pcp *pcp, struct buddy *b);
+void pcp_free_slow(struct pcp *pcp, struct buddy *b, struct page *page,
+		   bool cold);
+
+/* cpu, rseq: see cpu_stack_pop(). A frame from the hot end, or from b, or NULL if b has none either. */
+static inline struct page *pcp_alloc(struct pcp *pcp, struct buddy *b,
+				     unsigned int cpu, int32_t rseq)
+{
+	struct page *page = cpu_stack_pop(&pcp->stack, cpu, rseq);
+
+	return page ? page : pcp_alloc_slow(pcp, b);
+}
+
 /* Put a frame at the hot end, or at the cold one. */
-void pcp_free(struct pcp *pcp, struct buddy *b, struct page *page, bool cold);
-/* Everything back to b. */
-void pcp_drain(struct pcp *pcp, struct buddy *b);
+static inline void pcp_free(struct pcp *pcp, struct buddy *b, struct page *page,
+			    bool cold, unsigned int cpu, int32_t rseq)
+{
+	VM_ASSERT(!page_test_buddy(page) && page_refs(page) == 0);
+	if (cold || !cpu_stack_push(&pcp->stack, page, cpu, rseq))
+		pcp_free_slow(pcp, b, page, cold);
+}
 
+/* Everything in nr lists, at most CPU_STACKS_MAX, back to b; from any CPU. */
+void pcp_drain(struct pcp *pcps, unsigned int nr, struct buddy *b);
+
+/* Frames in the list, as of a moment ago. */
 static inline unsigned int pcp_count(struct pcp *pcp)
 {
-	return atomic_load_explicit(&pcp->count, memory_order_relaxed);
+	return cpu_stack_count(&pcp->stack);
 }
 
 #endif

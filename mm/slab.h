@@ -7,13 +7,15 @@
  * descriptor. Slabs are kept on three lists, full, partial and empty; an
  * allocation takes from a partial one, then an empty one, then a new one. In
  * front is one stack of free objects a CPU, so that the object freed last is
- * handed out first and most calls take no shared lock.
+ * handed out first and most calls take no shared lock. Who is moved to another
+ * CPU on its way to a stack, or finds it being emptied, goes to the slabs.
  *
  * Empty slabs stay until kmem_cache_shrink() or reclaim takes them.
  */
 #ifndef MM_SLAB_H
 #define MM_SLAB_H
 
+#include "mm/cpu_stack.h"
 #include "mm/gfp.h"
 #include "mm/list.h"
 #include "mm/lock.h"
@@ -21,14 +23,14 @@
 
 struct mm;
 
-#define SLAB_SLOT_OBJECTS 12
+#define SLAB_SLOT_OBJECTS 124
 
-/* Free objects of one CPU; (S) lock. */
+/* Free objects of one CPU. */
 struct kmem_slot {
-	_Alignas(CACHE_LINE) struct mutex lock;
-	unsigned int count;		  /* (S) */
-	void *objects[SLAB_SLOT_OBJECTS]; /* the last is the hottest (S) */
+	_Alignas(CACHE_LINE) struct cpu_stack stack;
+	void *objects[SLAB_SLOT_OBJECTS]; /* the stack's */
 };
+_Static_assert(sizeof(struct kmem_slot) == 1024, "found by a shift");
 
 /* (C) constant after kmem_cache_init(); (L) guarded by lock. */
 struct kmem_cache {
@@ -41,6 +43,8 @@ struct kmem_cache {
 	bool reclaimable;	/* a shrinker can empty it (C) */
 	struct page *slot_page; /* where the slots are (C) */
 	struct kmem_slot *slots;
+	unsigned int nr_slots; /* mm's (C) */
+	int32_t rseq;	       /* mm's (C) */
 	struct list_head link; /* in mm->caches */
 
 	struct mutex lock;

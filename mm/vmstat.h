@@ -12,7 +12,7 @@
 #ifndef MM_VMSTAT_H
 #define MM_VMSTAT_H
 
-#include "mm/types.h"
+#include "mm/os_cpu_lock.h"
 
 #include <stdatomic.h>
 
@@ -163,6 +163,17 @@ static inline void vmstat_inc(struct mm *mm, enum vmstat_item item)
 static inline void vmstat_dec(struct mm *mm, enum vmstat_item item)
 {
 	vmstat_add(mm, item, -1);
+}
+
+/*
+ * The same for one who knows that he is on "cpu", whose slot this is, and
+ * alone there (rseq not 0). False: no longer; nothing was added.
+ */
+static inline bool vmstat_slot_add(struct vmstat_slot *slot,
+				   enum vmstat_item item, long delta,
+				   unsigned int cpu, int32_t rseq)
+{
+	return os_rseq_add(&slot->count[item], delta, cpu, rseq);
 }
 
 /* The sum over all CPUs, at least 0. */

@@ -76,16 +76,3 @@ void watermark_setup(struct mm *mm)
 		}
 	}
 }
-
-bool watermark_ok(struct zone *z, unsigned int order, enum watermark mark,
-		  enum zone_type highest)
-{
-	unsigned long need =
-		atomic_load_explicit(&z->wmark[mark], memory_order_relaxed) +
-		(1ul << order);
-
-	if (highest > z->type)
-		need += atomic_load_explicit(&z->lowmem_reserve[highest],
-					     memory_order_relaxed);
-	return zone_nr_free(z) >= need;
-}

@@ -30,7 +30,17 @@ unsigned long watermark_default_min_free_kbytes(unsigned long kib);
  * May a request made for zone "highest" take 2^order frames of z and leave it
  * at or above mark? (Linux: zone_watermark_ok)
  */
-bool watermark_ok(struct zone *z, unsigned int order, enum watermark mark,
-		  enum zone_type highest);
+static inline bool watermark_ok(struct zone *z, unsigned int order,
+				enum watermark mark, enum zone_type highest)
+{
+	unsigned long need =
+		atomic_load_explicit(&z->wmark[mark], memory_order_relaxed) +
+		(1ul << order);
+
+	if (highest > z->type)
+		need += atomic_load_explicit(&z->lowmem_reserve[highest],
+					     memory_order_relaxed);
+	return zone_nr_free(z) >= need;
+}
 
 #endif

@@ -30,7 +30,7 @@ const enum zone_type *gfp_zonelist(gfp_t gfp)
 
 void zone_init(struct zone *z, enum zone_type type, struct page *pages,
 	       pfn_t start_pfn, pfn_t nr_pages, struct pcp *pcps,
-	       unsigned int nr_pcps)
+	       unsigned int nr_pcps, int32_t rseq)
 {
 	*z = (struct zone){
 		.type = type,
@@ -38,13 +38,14 @@ void zone_init(struct zone *z, enum zone_type type, struct page *pages,
 		.nr_pages = nr_pages,
 		.pcps = pcps,
 		.nr_pcps = nr_pcps,
+		.rseq = rseq,
 	};
 	buddy_init(&z->buddy, pages, start_pfn, nr_pages);
 	mutex_lock(&z->buddy.lock);
 	buddy_donate(&z->buddy, start_pfn, nr_pages);
 	mutex_unlock(&z->buddy.lock);
 	for (unsigned int i = 0; i < nr_pcps; i++)
-		pcp_init(&pcps[i], nr_pages, nr_pcps);
+		pcp_init(&pcps[i], nr_pages, nr_pcps, i, rseq);
 }
 
 unsigned long zone_nr_pcp(struct zone *z)
@@ -61,7 +62,7 @@ struct page *zone_alloc(struct zone *z, unsigned int order, unsigned int slot)
 	struct page *page;
 
 	if (order == 0)
-		return pcp_alloc(&z->pcps[slot % z->nr_pcps], &z->buddy);
+		return pcp_alloc(&z->pcps[slot], &z->buddy, slot, z->rseq);
 	mutex_lock(&z->buddy.lock);
 	page = buddy_alloc(&z->buddy, order);
 	mutex_unlock(&z->buddy.lock);
@@ -72,7 +73,7 @@ void zone_free(struct zone *z, struct page *page, unsigned int order,
 	       unsigned int slot, bool cold)
 {
 	if (order == 0) {
-		pcp_free(&z->pcps[slot % z->nr_pcps], &z->buddy, page, cold);
+		pcp_free(&z->pcps[slot], &z->buddy, page, cold, slot, z->rseq);
 		return;
 	}
 	mutex_lock(&z->buddy.lock);
@@ -82,6 +83,5 @@ void zone_free(struct zone *z, struct page *page, unsigned int order,
 
 void zone_drain(struct zone *z)
 {
-	for (unsigned int i = 0; i < z->nr_pcps; i++)
-		pcp_drain(&z->pcps[i], &z->buddy);
+	pcp_drain(z->pcps, z->nr_pcps, &z->buddy);
 }

@@ -28,8 +28,9 @@ struct zone {
 	pfn_t start_pfn;     /* (C) */
 	pfn_t nr_pages;	     /* managed: all of them (C) */
 	struct buddy buddy;
-	struct pcp *pcps; /* one a CPU slot (C) */
-	unsigned int nr_pcps;
+	struct pcp *pcps;			/* one a CPU slot (C) */
+	unsigned int nr_pcps;			/* (C) */
+	int32_t rseq;				/* see cpu_stack_pop() (C) */
 	_Atomic unsigned long wmark[NR_WMARKS]; /* pages (A) */
 	/* Kept from requests that could have used a higher zone (A). */
 	_Atomic unsigned long lowmem_reserve[NR_ZONES];
@@ -37,10 +38,13 @@ struct zone {
 
 const char *zone_name(enum zone_type type);
 
-/* Cover [start_pfn, +nr_pages), all of it free; pcps: nr_pcps zeroed slots. */
+/*
+ * Cover [start_pfn, +nr_pages), all of it free; pcps: nr_pcps zeroed slots.
+ * rseq: see pcp_init().
+ */
 void zone_init(struct zone *z, enum zone_type type, struct page *pages,
 	       pfn_t start_pfn, pfn_t nr_pages, struct pcp *pcps,
-	       unsigned int nr_pcps);
+	       unsigned int nr_pcps, int32_t rseq);
 
 static inline bool zone_contains(const struct zone *z, pfn_t pfn)
 {

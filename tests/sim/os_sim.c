@@ -315,6 +315,67 @@ void os_cond_broadcast(struct os_cond *c)
 	sched_step();
 }
 
+/* --- locks of a CPU's own -------------------------------------------------- */
+
+/* Always shared: threads move between any two steps. */
+int32_t os_rseq_start(void)
+{
+	return 0;
+}
+
+void os_cpu_lock_init(struct os_cpu_lock *l, unsigned int cpu, int32_t rseq)
+{
+	ASSERT(rseq == 0);
+	*l = (struct os_cpu_lock){ .cpu = cpu };
+}
+
+static uint64_t me(void)
+{
+	return sched_current()->id + 1ull;
+}
+
+static void cpu_lock_taken(struct os_cpu_lock *l)
+{
+	l->holder = me();
+	sched_current()->nr_locks++;
+	fiber_note_acquire(l);
+}
+
+bool os_cpu_lock_try_shared(struct os_cpu_lock *l)
+{
+	sched_step();
+	if (l->holder == me())
+		sim_fail("CPU lock %p taken twice", (void *)l);
+	if (l->holder != 0)
+		return false;
+	cpu_lock_taken(l);
+	return true;
+}
+
+void os_cpu_lock_release_shared(struct os_cpu_lock *l)
+{
+	if (l->holder != me())
+		sim_fail("CPU lock %p released by another than its owner",
+			 (void *)l);
+	fiber_note_release(l);
+	l->holder = 0;
+	sched_current()->nr_locks--;
+	sched_wake_all(l);
+	sched_step();
+}
+
+void os_cpu_lock_seize(struct os_cpu_lock *const locks[], unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++) {
+		sched_step();
+		if (locks[i]->holder == me())
+			sim_fail("CPU lock %p taken twice", (void *)locks[i]);
+		while (locks[i]->holder != 0)
+			sched_block("CPU lock", locks[i], SIM_FOREVER);
+		cpu_lock_taken(locks[i]);
+	}
+}
+
 /* --- clock, chance, CPUs, memory --------------------------------------------------- */
 
 uint64_t os_now_ns(void)

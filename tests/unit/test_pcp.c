@@ -20,18 +20,18 @@ static unsigned int nr_deck;
 static struct buddy b;
 static struct pcp pcp;
 
+/* The frame so far from the hot end. */
+static struct page *in_ring(unsigned int n)
+{
+	return pcp.frames[pcp.stack.top - 1 - n];
+}
+
 /* The list must be the deck, frame by frame. */
 static void check_deck(void)
 {
-	unsigned int n = 0;
-	struct page *page;
-
-	mutex_lock(&pcp.lock);
 	assert_int_equal(pcp_count(&pcp), nr_deck);
-	list_for_each_entry(page, &pcp.pages, struct page, lru)
-		assert_ptr_equal(page, deck[n++]);
-	mutex_unlock(&pcp.lock);
-	assert_int_equal(n, nr_deck);
+	for (unsigned int n = 0; n < nr_deck; n++)
+		assert_ptr_equal(in_ring(n), deck[n]);
 	assert_true(nr_deck <= pcp.high);
 	assert_int_equal(buddy_nr_free(&b) + nr_deck + nr_out, NR_FRAMES);
 }
@@ -39,12 +39,10 @@ static void check_deck(void)
 /* The deck was empty: learn what the refill brought. */
 static void learn_refill(struct page *got, unsigned long free_before)
 {
-	struct page *page;
-
-	mutex_lock(&pcp.lock);
-	list_for_each_entry(page, &pcp.pages, struct page, lru)
-		deck[nr_deck++] = page;
-	mutex_unlock(&pcp.lock);
+	while (nr_deck < pcp_count(&pcp)) {
+		deck[nr_deck] = in_ring(nr_deck);
+		nr_deck++;
+	}
 	assert_int_equal(nr_deck + (got != NULL),
 			 min_of((unsigned long)pcp.batch, free_before));
 }
@@ -52,7 +50,7 @@ static void learn_refill(struct page *got, unsigned long free_before)
 static void alloc_step(void)
 {
 	unsigned long free_before = buddy_nr_free(&b);
-	struct page *page = pcp_alloc(&pcp, &b);
+	struct page *page = pcp_alloc(&pcp, &b, 0, 0);
 
 	if (nr_deck == 0) {
 		learn_refill(page, free_before);
@@ -76,15 +74,15 @@ static void free_step(void)
 	bool cold = rnd(2);
 
 	out[i] = out[--nr_out];
-	pcp_free(&pcp, &b, page, cold);
+	if (nr_deck == pcp.high)
+		nr_deck -= pcp.batch;
+	pcp_free(&pcp, &b, page, cold, 0, 0);
 	if (cold) {
 		deck[nr_deck++] = page;
 	} else {
 		memmove(deck + 1, deck, nr_deck++ * sizeof(deck[0]));
 		deck[0] = page;
 	}
-	if (nr_deck > pcp.high)
-		nr_deck -= pcp.batch;
 }
 
 static void set_up(pfn_t zone_pages)
@@ -95,12 +93,12 @@ static void set_up(pfn_t zone_pages)
 	mutex_lock(&b.lock);
 	buddy_donate(&b, 0, NR_FRAMES);
 	mutex_unlock(&b.lock);
-	pcp_init(&pcp, zone_pages, 1 + (unsigned int)rnd(4));
+	pcp_init(&pcp, zone_pages, 1 + (unsigned int)rnd(4), 0, 0);
 }
 
 static void drain_all(void)
 {
-	pcp_drain(&pcp, &b);
+	pcp_drain(&pcp, 1, &b);
 	nr_deck = 0;
 	check_deck();
 }
@@ -138,7 +136,7 @@ static void sizes_are_sane(void **state)
 		pfn_t zone = (pfn_t)rnd(1u << rnd(30));
 		unsigned int slots = 1 + (unsigned int)rnd(64);
 
-		pcp_init(&pcp, zone, slots);
+		pcp_init(&pcp, zone, slots, 0, 0);
 		assert_true(pcp.batch >= 1 && pcp.batch <= pcp.high);
 		assert_true(pcp.batch == 1 ||
 			    (uint64_t)pcp.high * slots <= zone / 16);
