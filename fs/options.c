@@ -260,7 +260,7 @@ static bool set_mmap_dirty(struct options *o, const char *value)
 {
 	uint64_t bytes;
 
-	if (!options_size(value, &bytes))
+	if (!size_parse(value, &bytes))
 		return refuse("mmap_dirty", value,
 			      "is not a size (such as 64M or 2G)");
 	if (bytes < MMAP_DIRTY_MIN)
