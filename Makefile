@@ -20,7 +20,9 @@ cflags   := -std=gnu17 $(warnings) -I. -D_GNU_SOURCE -DDEBUG=$(DEBUG) \
 	    -DPLIMSOLL_VERSION='"$(VERSION)"' -pthread \
 	    $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 fuse_inc := -isystem build/deps/include/fuse3
-fuse_lib := build/deps/lib/libfuse3.a -lnuma -ldl
+# See fs/fuse_uring.c.
+fuse_lib := build/deps/lib/libfuse3.a -lnuma -ldl \
+	    -Wl,--wrap=io_uring_submit -Wl,--wrap=io_uring_submit_and_wait
 
 # Reading order: what is under everything, frames, objects, cached pages,
 # victims.
@@ -35,7 +37,7 @@ fs_core := text log cred bdi kernel_copy copy_taker inode open_file read_write v
 	   space backing file_inode file file_pages file_dir file_attr file_volume \
 	   anon_inode anon_file anon_dir anon_attr anon_volume \
 	   procfile control fs
-fs_fuse := fuse_buffer fuse_notify fuse_copy fuse_ops fuse_names fuse_attr fuse_file \
+fs_fuse := transport fuse_buffer fuse_uring fuse_notify fuse_copy fuse_ops fuse_names fuse_attr fuse_file \
 	   fuse_dir fuse_session source options main
 mm      := $(mm_core:%=$(O)/mm/%.o)
 real    := $(mm_real:%=$(O)/mm/%.o)

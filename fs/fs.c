@@ -42,41 +42,39 @@ size_t fs_request_max(size_t mem)
 	return mem < SMALL_MEM ? REQUEST_MAX_SMALL : REQUEST_MAX_LARGE;
 }
 
-int fs_init(struct fs *fs, size_t mem, size_t buffer_bytes, bool swap,
-	    struct copy_taker *taker)
+int fs_init(struct fs *fs, const struct fs_config *c)
 {
 	struct mm_config config = {
-		.size = mem,
+		.size = c->mem,
 		.dma_max = max_of(lockable_bytes(), (size_t)1 << 20),
 		.io_depth = IO_DEPTH,
 	};
 	int err;
 
-	*fs = (struct fs){ .mm = NULL };
-	fs->request_max = fs_request_max(mem);
+	*fs = (struct fs){ .request_max = c->request_max };
 	mutex_init(&fs->emergency_lock);
 	fs->emergency =
 		mmap(NULL, fs->request_max + PAGE_SIZE, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (fs->emergency == MAP_FAILED)
 		return -ENOMEM;
-	fs->overhead = PROGRAM_BYTES + buffer_bytes + fs->request_max +
+	fs->overhead = PROGRAM_BYTES + c->buffer_bytes + fs->request_max +
 		       NR_REQUESTS * sizeof(struct request) +
 		       os_nr_cpus() * (512ul << 10);
-	if (swap)
+	if (c->swap)
 		fs->overhead += swap_overhead();
-	if (taker)
+	if (c->taker)
 		fs->overhead += TAKER_BYTES;
 	fs->mm = mm_create(&config, &err);
 	if (!fs->mm)
 		return err;
-	err = swap ? swap_start(fs->mm) : 0;
+	err = c->swap ? swap_start(fs->mm) : 0;
 	if (err)
 		return err;
 	err = kmem_cache_init(fs->mm, &fs->open_files, "open_file",
 			      sizeof(struct open_file), false);
 	if (!err)
-		err = kernel_copies_start(&fs->copies, fs->mm, taker);
+		err = kernel_copies_start(&fs->copies, fs->mm, c->taker);
 	if (!err)
 		err = request_engine_start(&fs->requests, fs->mm, NR_REQUESTS,
 					   NR_REQUESTS / 2);

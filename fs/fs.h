@@ -26,15 +26,19 @@ struct fs {
 	char *emergency;
 };
 
-/*
- * Build the memory and the workers. buffer_bytes: what the transport's buffers
- * take, for the reckoning of fs->overhead. swap: there will be anon volumes.
- * taker: of kernel_copies_start(). 0 or -errno.
- */
-int fs_init(struct fs *fs, size_t mem, size_t buffer_bytes, bool swap,
-	    struct copy_taker *taker);
-/* The largest read or write of a process with that budget, in bytes. */
+struct fs_config {
+	size_t mem;	     /* the budget */
+	size_t buffer_bytes; /* what the transport takes, for fs->overhead */
+	size_t request_max;  /* bytes of the largest read or write */
+	bool swap;	     /* there will be anon volumes */
+	struct copy_taker *taker; /* or NULL; of kernel_copies_start() */
+};
+
+/* What a budget of "mem" bytes allows a single request: bytes. */
 size_t fs_request_max(size_t mem);
+
+/* Build the memory and the workers. 0 or -errno. */
+int fs_init(struct fs *fs, const struct fs_config *c);
 /* Every volume is closed. */
 void fs_destroy(struct fs *fs);
 

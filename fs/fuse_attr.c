@@ -109,9 +109,9 @@ static void run_getxattr(struct request *rq)
 		return;
 	}
 	if (rq->size == 0)
-		fuse_reply_xattr(rq->token, (size_t)n);
+		op_reply(rq, fuse_reply_xattr(rq->token, (size_t)n));
 	else
-		fuse_reply_buf(rq->token, value, (size_t)n);
+		op_reply_data(rq, value, (size_t)n);
 	session_end(rq);
 }
 

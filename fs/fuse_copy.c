@@ -85,27 +85,20 @@ static void wait_more(struct request *rq)
 	struct fs *fs = rq->fs;
 	bool fits = kernel_copies_fit(&fs->copies);
 
-	if (!fits && os_now_ns() < rq->patience_ns) {
-		request_repark(&fs->requests, rq, WAIT_STEP_NS);
+	if (!fits && os_now_ns() < rq->patience_ns &&
+	    request_try_park(&fs->requests, rq, WAIT_STEP_NS, wait_more))
 		return;
-	}
 	if (!fits)
 		vmstat_inc(fs->mm, COPY_OVER);
 	rq->after(rq);
 }
 
-static void run_wait(struct request *rq)
-{
-	request_park(&rq->fs->requests, rq, WAIT_STEP_NS, wait_more);
-}
-
-void copy_wait(struct request *rq, enum request_class class,
-	       void (*after)(struct request *rq))
+void copy_wait(struct request *rq, void (*after)(struct request *rq))
 {
 	vmstat_inc(rq->fs->mm, COPY_WAIT);
 	rq->after = after;
 	rq->patience_ns = os_now_ns() + BALANCE_PAUSE_MAX;
-	op_queue(rq, class, run_wait);
+	wait_more(rq);
 }
 
 /*

@@ -34,8 +34,7 @@ bool copy_charge(struct inode *inode, uint64_t offset, size_t size);
  * There is no room for what was charged: hold the request back, without a
  * thread, until there is, or for a while; then "after" goes on with it.
  */
-void copy_wait(struct request *rq, enum request_class class,
-	       void (*after)(struct request *rq));
+void copy_wait(struct request *rq, void (*after)(struct request *rq));
 
 /* How the kernel is to treat a file that is being opened with flags. */
 void copy_choose(struct inode *inode, int flags, struct fuse_file_info *fi);

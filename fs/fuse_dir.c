@@ -22,7 +22,7 @@ static void run_opendir(struct request *rq)
 		return;
 	}
 	fi.fh = (uintptr_t)stream;
-	if (fuse_reply_open(rq->token, &fi) < 0)
+	if (op_reply(rq, fuse_reply_open(rq->token, &fi)) < 0)
 		rq->vol->ops->dir_close(stream);
 	session_end(rq);
 }
@@ -129,7 +129,7 @@ static void run_readdir(struct request *rq)
 		op_end_err(rq, err);
 		return;
 	}
-	fuse_reply_buf(rq->token, l.buf, l.len);
+	op_reply_data(rq, l.buf, l.len);
 	session_end(rq);
 }
 

@@ -47,7 +47,7 @@ static void run_open(struct request *rq)
 		return;
 	}
 	fill_file_info(&fi, file, flags);
-	if (fuse_reply_open(rq->token, &fi) < 0)
+	if (op_reply(rq, fuse_reply_open(rq->token, &fi)) < 0)
 		open_file_release(file);
 	session_end(rq);
 }
@@ -129,7 +129,7 @@ static void run_create(struct request *rq)
 	}
 	op_fill_entry(&entry, &e);
 	fill_file_info(&fi, file, a->flags);
-	if (fuse_reply_create(rq->token, &e, &fi) < 0) {
+	if (op_reply(rq, fuse_reply_create(rq->token, &e, &fi)) < 0) {
 		inode_forget(entry.inode, 1); /* (3) */
 		open_file_release(file);
 	}
@@ -174,11 +174,35 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 /* --- reading and writing --------------------------------------------------- */
 
+static void copy_pages(const struct request *rq, char *to)
+{
+	size_t from = rq->offset & PAGE_MASK, left = rq->size;
+
+	for (unsigned int i = 0; i < rq->nr_pages; i++) {
+		size_t len = min_of(PAGE_SIZE - from, left);
+		const char *page =
+			page_address(&rq->vol->mm->arena, rq->pages[i]);
+
+		memcpy(to, page + from, len);
+		to += len;
+		left -= len;
+		from = 0;
+	}
+	ASSERT(left == 0);
+}
+
+/* On a ring they are copied, before the reply; else libfuse does. */
 static void reply_pages(fuse_req_t req, const struct request *rq)
 {
 	struct iovec iov[REQUEST_PAGES_MAX];
+	char *payload = session_payload(req);
 	size_t from = rq->offset & PAGE_MASK, left = rq->size;
 
+	if (payload) {
+		copy_pages(rq, payload);
+		op_reply(rq, fuse_reply_buf(req, payload, rq->size));
+		return;
+	}
 	for (unsigned int i = 0; i < rq->nr_pages; i++) {
 		size_t len = min_of(PAGE_SIZE - from, left);
 
@@ -198,14 +222,28 @@ static void reply_pages(fuse_req_t req, const struct request *rq)
 		fuse_reply_iov(req, iov, (int)rq->nr_pages);
 }
 
+static void finish_read(struct request *rq, int err);
+
+static void run_finish_read(struct request *rq)
+{
+	finish_read(rq, rq->err);
+}
+
 static void finish_read(struct request *rq, int err)
 {
+	/* A page was unlocked in the handler of another ring. */
+	if (!uring_can_reply(rq)) {
+		vmstat_inc(rq->vol->mm, REPLY_HANDED_OVER);
+		rq->err = err;
+		op_queue(rq, REQUEST_SERVE, run_finish_read);
+		return;
+	}
 	if (err) {
 		op_end_err(rq, err);
 		return;
 	}
 	if (rq->nr_pages == 0 && rq->data)
-		fuse_reply_buf(rq->token, rq->data, rq->size);
+		op_reply_data(rq, rq->data, rq->size);
 	else
 		reply_pages(rq->token, rq);
 	rw_read_end(rq);
@@ -234,6 +272,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		return;
 	}
 	hit.vol = s->vol;
+	hit.lane = uring_lane();
 	hit.inode = inode_of(s, ino);
 	hit.file = (struct open_file *)(uintptr_t)fi->fh;
 	hit.offset = (uint64_t)offset;
@@ -259,7 +298,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	if (fits)
 		rw_read_miss(rq);
 	else
-		copy_wait(rq, REQUEST_SERVE, rw_read_miss);
+		copy_wait(rq, rw_read_miss);
 }
 
 /* O_SYNC: the answer says that it is durable. */
@@ -272,7 +311,7 @@ static void run_sync_write(struct request *rq)
 		op_end_err(rq, err);
 		return;
 	}
-	fuse_reply_write(rq->token, rq->done);
+	op_reply(rq, fuse_reply_write(rq->token, rq->done));
 	session_end(rq);
 }
 
@@ -292,7 +331,7 @@ static void finish_write(struct request *rq, int err)
 		op_end_err(rq, err);
 		return;
 	}
-	fuse_reply_write(rq->token, rq->done);
+	op_reply(rq, fuse_reply_write(rq->token, rq->done));
 	session_end(rq);
 }
 
@@ -304,7 +343,7 @@ static void run_control_write(struct request *rq)
 	if (err)
 		op_end_err(rq, err);
 	else {
-		fuse_reply_write(rq->token, rq->size);
+		op_reply(rq, fuse_reply_write(rq->token, rq->size));
 		session_end(rq);
 	}
 }
@@ -330,12 +369,6 @@ static void run_suid_write(struct request *rq)
 	}
 	forget_mode(rq);
 	rw_write_slow(rq);
-}
-
-/* The write was taken; its answer has to wait. */
-static void run_paused_write(struct request *rq)
-{
-	request_park(&rq->fs->requests, rq, rq->until_ns, rw_write_finish);
 }
 
 static struct request *defer_write(fuse_req_t req, fuse_ino_t ino,
@@ -402,12 +435,14 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 	} else if (pause == 0) {
 		rq = defer_write(req, ino, &hit);
 		session_return_buffer(rq);
-		copy_wait(rq, REQUEST_GROW, rw_write_finish);
+		copy_wait(rq, rw_write_finish);
 	} else {
 		rq = defer_write(req, ino, &hit);
 		session_return_buffer(rq);
-		rq->until_ns = pause;
-		op_queue(rq, REQUEST_GROW, run_paused_write);
+		/* It was taken; its answer has to wait. */
+		if (!request_try_park(&rq->fs->requests, rq, pause,
+				      rw_write_finish))
+			finish_write(rq, 0);
 	}
 }
 
@@ -461,7 +496,7 @@ static void run_lseek(struct request *rq)
 		op_end_err(rq, (int)at);
 		return;
 	}
-	fuse_reply_lseek(rq->token, at);
+	op_reply(rq, fuse_reply_lseek(rq->token, at));
 	session_end(rq);
 }
 

@@ -13,6 +13,7 @@
 
 #include "fs/control.h"
 #include "fs/fuse_session.h"
+#include "fs/fuse_uring.h"
 
 #include <fuse_lowlevel.h>
 
@@ -50,6 +51,24 @@ static inline struct inode *inode_of(struct session *s, fuse_ino_t ino)
 		return s->vol->root;
 	return (struct inode *)(uintptr_t)ino;
 }
+
+/*
+ * "call", which answers the deferred request rq: its value. Names and data of
+ * the request are gone afterwards.
+ */
+#define op_reply(rq, call)                             \
+	({                                             \
+		const struct request *replied_ = (rq); \
+		int reply_err_;                        \
+                                                       \
+		uring_reply_begin(replied_);           \
+		reply_err_ = (call);                   \
+		uring_reply_end(replied_);             \
+		reply_err_;                            \
+	})
+
+/* Answer it with data, which may be in its buffer. */
+void op_reply_data(struct request *rq, const char *data, size_t size);
 
 /* Begin to defer; the caller fills in the arguments, and queues it. */
 struct request *op_defer(fuse_req_t req, fuse_ino_t ino);

@@ -233,7 +233,7 @@ static void run_readlink(struct request *rq)
 		op_end_err(rq, err);
 		return;
 	}
-	fuse_reply_readlink(rq->token, target);
+	op_reply(rq, fuse_reply_readlink(rq->token, target));
 	session_end(rq);
 }
 

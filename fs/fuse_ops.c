@@ -77,8 +77,14 @@ void op_end_err(struct request *rq, int err)
 	}
 	if (args_of(rq)->other)
 		inode_put(args_of(rq)->other);
-	fuse_reply_err(rq->token, -err);
+	op_reply(rq, fuse_reply_err(rq->token, -err));
 	session_end(rq);
+}
+
+void op_reply_data(struct request *rq, const char *data, size_t size)
+{
+	data = session_result(rq, data, size);
+	op_reply(rq, fuse_reply_buf(rq->token, data, size));
 }
 
 void op_fill_entry(const struct dir_entry *entry, struct fuse_entry_param *e)
@@ -101,7 +107,7 @@ void op_end_entry(struct request *rq, int err, struct dir_entry *entry)
 		return;
 	}
 	op_fill_entry(entry, &e);
-	if (fuse_reply_entry(rq->token, &e) < 0)
+	if (op_reply(rq, fuse_reply_entry(rq->token, &e)) < 0)
 		inode_forget(entry->inode, 1); /* (3) */
 	inode_put(entry->inode);
 	if (args_of(rq)->other)
@@ -119,7 +125,7 @@ void op_end_attr(struct request *rq, int err)
 		op_end_err(rq, err);
 		return;
 	}
-	fuse_reply_attr(rq->token, &st, CACHE_SECONDS);
+	op_reply(rq, fuse_reply_attr(rq->token, &st, CACHE_SECONDS));
 	session_end(rq);
 }
 
@@ -173,6 +179,9 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->time_gran = 1;
 	conn->no_interrupt = 1;
 	conn->request_timeout = REQUEST_TIMEOUT_S;
+	/* Asked for by an option, not by libfuse's variable. */
+	if (!s->uring)
+		fuse_unset_feature_flag(conn, FUSE_CAP_OVER_IO_URING);
 	session_note_init(s);
 }
 
@@ -185,12 +194,13 @@ static void run_statfs(struct request *rq)
 		op_end_err(rq, err);
 		return;
 	}
-	fuse_reply_statfs(rq->token, &st);
+	op_reply(rq, fuse_reply_statfs(rq->token, &st));
 	session_end(rq);
 }
 
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
+	session_note_probe(session_of(req), fuse_req_is_uring(req));
 	op_queue(op_defer(req, control_has(ino) ? FUSE_ROOT_ID : ino),
 		 REQUEST_SERVE, run_statfs);
 }

@@ -7,6 +7,10 @@
  *       session_end(); a session is not destroyed before it is 0.
  *   (3) Interrupts are off: a client that is killed waits for its answer, and
  *       every wait of a request is bounded.
+ *   (4) libfuse frees the requests of its rings when their threads end: before
+ *       that, no more are deferred, and all that were have been answered.
+ *   (5) Ring threads are bound to their CPUs, and so is what they start: it
+ *       must not be they who start a thread.
  */
 #define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 18)
 #include "fs/fuse_session.h"
@@ -14,6 +18,7 @@
 #include "fs/copy_taker.h"
 #include "fs/fuse_notify.h"
 #include "fs/fuse_ops.h"
+#include "fs/fuse_uring.h"
 #include "fs/log.h"
 
 #include <errno.h>
@@ -23,7 +28,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
 #include <sys/mount.h>
+#include <sys/statfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Header of a request, as libfuse reckons it. */
@@ -34,6 +42,9 @@ enum { FIRST_MESSAGE = (1 << 20) + HEADER_ROOM };
 
 #define JOIN_POLL_NS (20 * NSEC_PER_MSEC)
 enum { UNMOUNT_POLLS = 500 };
+
+/* A mount that does not answer by then never will. */
+#define PROBE_NS (10 * NSEC_PER_SEC)
 
 /* What the receiving thread is at. */
 static _Thread_local struct fuse_buffer *current_buffer;
@@ -55,8 +66,9 @@ struct request *session_defer(struct session *s, void *req, struct inode *inode)
 	rq->inode = inode;
 	rq->file = NULL;
 	rq->token = req;
-	rq->buffer = current_buffer;
-	current_buffer = NULL; /* (1) */
+	rq->lane = fuse_req_is_uring(req) ? uring_lane() : NULL;
+	rq->buffer = current_buffer; /* none in a ring's thread */
+	current_buffer = NULL;	     /* (1) */
 	rq->nr_pages = rq->nr_begun = 0;
 	rq->kept = rq->mapped = false;
 	rq->done = 0;
@@ -83,11 +95,29 @@ void session_drop_buffer(struct request *rq)
 	rq->buffer = NULL;
 }
 
+char *session_payload(void *req)
+{
+	char *payload = NULL;
+	size_t size;
+
+	return fuse_req_get_payload(req, &payload, &size, NULL) == 0 ? payload
+								     : NULL;
+}
+
+const char *session_result(struct request *rq, const char *from, size_t size)
+{
+	char *payload = session_payload(rq->token);
+
+	return payload ? memmove(payload, from, size) : from;
+}
+
 char *session_buffer(struct request *rq, size_t size)
 {
 	struct session *s = rq->vol->session;
 	struct fuse_buffer *b = rq->buffer;
 
+	if (rq->lane) /* as large: at least the largest request */
+		return session_payload(rq->token);
 	ASSERT(size <= s->buffers->size);
 	fuse_buffer_touch(s->buffers, b, size);
 	return b->mem;
@@ -170,6 +200,8 @@ static _Atomic bool any_mounted;
 
 /* What libfuse says while it mounts is the reason why it cannot. */
 static char complaint[256];
+/* What it said first about rings that do not come up. */
+static char ring_complaint[256];
 
 static void note_complaint(enum fuse_log_level level, const char *format,
 			   va_list args)
@@ -179,6 +211,8 @@ static void note_complaint(enum fuse_log_level level, const char *format,
 		return;
 	vsnprintf(complaint, sizeof(complaint), format, args);
 	complaint[strcspn(complaint, "\n")] = '\0';
+	if (!*ring_complaint)
+		memcpy(ring_complaint, complaint, sizeof(ring_complaint));
 	if (atomic_load(&any_mounted))
 		log_line("%s", complaint);
 }
@@ -201,16 +235,21 @@ static void append_escaped(char *to, size_t size, const char *path)
 	to[n] = '\0';
 }
 
-static struct fuse_session *session_new(struct session *s, const char *options)
+static struct fuse_session *session_new(struct session *s,
+					const struct session_config *c)
 {
-	char opts[2 * PATH_MAX + 2048];
+	const char *options = c->options;
+	char opts[2 * PATH_MAX + 2048], rings[64] = "";
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 	struct fuse_session *se = NULL;
 
-	snprintf(
-		opts, sizeof(opts),
-		"default_permissions,subtype=plimsoll,max_read=%zu%s%s,fsname=",
-		s->vol->fs->request_max, *options ? "," : "", options);
+	if (s->uring)
+		snprintf(rings, sizeof(rings), ",io_uring,io_uring_q_depth=%u",
+			 c->transport->depth);
+	snprintf(opts, sizeof(opts),
+		 "default_permissions,subtype=plimsoll,max_read=%zu%s%s%s,"
+		 "fsname=",
+		 s->vol->fs->request_max, rings, *options ? "," : "", options);
 	append_escaped(opts, sizeof(opts), s->vol->source);
 	if (fuse_opt_add_arg(&args, "plimsoll") == 0 &&
 	    fuse_opt_add_arg(&args, "-o") == 0 &&
@@ -220,16 +259,91 @@ static struct fuse_session *session_new(struct session *s, const char *options)
 	return se;
 }
 
+void session_note_probe(struct session *s, bool uring)
+{
+	atomic_store(&s->probe, uring ? PROBE_URING : PROBE_DEV);
+}
+
+/*
+ * A process of its own asks, which can be left behind should it hang: it has
+ * none of our descriptors, so the connection ends without it. After fork() in a
+ * program with threads only system calls are safe.
+ */
+static pid_t ask(const char *mountpoint)
+{
+	struct statfs st;
+	pid_t child = fork();
+
+	if (child == 0) {
+		close_range(0, ~0u, 0);
+		_exit(statfs(mountpoint, &st) == 0 ? 0 : 1);
+	}
+	return child;
+}
+
+/* Which way does a real request come? 0 or -errno: it does not. */
+static int probe(struct session *s)
+{
+	uint64_t until = os_now_ns() + PROBE_NS;
+	pid_t child = ask(s->vol->mountpoint);
+	bool gone;
+
+	if (child < 0)
+		return -errno;
+	do {
+		os_sleep_ns(NSEC_PER_MSEC);
+		gone = waitpid(child, NULL, WNOHANG) == child;
+	} while (!gone && os_now_ns() < until);
+	if (!gone)
+		kill(child, SIGKILL);
+	return atomic_load(&s->probe) == PROBE_NONE ? -ETIMEDOUT : 0;
+}
+
+/* No rings after all. 0, or -EOPNOTSUPP if nothing else will do. */
+static int go_without(struct session *s, const struct session_config *c)
+{
+	const char *why =
+		*ring_complaint ? ring_complaint : "the kernel did not agree";
+
+	snprintf(s->why, sizeof(s->why), "no ring: %s", why);
+	s->vol->transport = "dev";
+	return c->transport->wish == TRANSPORT_URING ? -EOPNOTSUPP : 0;
+}
+
+static int find_transport(struct session *s, const struct session_config *c)
+{
+	int err;
+
+	s->vol->transport = "dev";
+	snprintf(s->why, sizeof(s->why), "%s", c->transport->why);
+	if (!s->uring)
+		return 0;
+	err = probe(s);
+	if (err)
+		return err;
+	if (atomic_load(&s->probe) != PROBE_URING)
+		return go_without(s, c);
+	s->vol->transport = "uring";
+	return 0;
+}
+
 int session_start(struct session *s, struct volume *vol,
-		  struct fuse_buffer_pool *buffers, const char *options)
+		  const struct session_config *c)
 {
 	unsigned int nr = max_of(min_of(os_nr_cpus(), RECEIVERS_MAX), 2u);
 	int err;
 
-	*s = (struct session){ .vol = vol, .buffers = buffers };
+	*s = (struct session){ .vol = vol, .buffers = c->buffers };
 	vol->session = s;
 	fuse_set_log_func(note_complaint);
-	s->se = session_new(s, options);
+	ring_complaint[0] = '\0';
+	if (c->transport->uring) {
+		s->uring = uring_create(c->transport->nr_rings,
+					c->transport->depth);
+		if (!s->uring)
+			return -ENOMEM;
+	}
+	s->se = session_new(s, c);
 	if (!s->se)
 		return -EINVAL;
 	s->notifier = notifier_start(s);
@@ -246,7 +360,9 @@ int session_start(struct session *s, struct volume *vol,
 		if (session_ended(s))
 			return -EIO;
 	}
-	return err ? err : start_receivers(s, nr);
+	if (!err)
+		err = start_receivers(s, nr);
+	return err ? err : find_transport(s, c);
 }
 
 /*
@@ -294,10 +410,15 @@ void session_stop(struct session *s)
 	}
 	for (unsigned int i = 0; i < s->nr_receivers; i++)
 		os_thread_join(&s->receivers[i]);
+	if (s->uring)
+		uring_drain(s->uring); /* (4) */
 	while (atomic_load(&s->nr_deferred) > 0)
 		os_sleep_ns(NSEC_PER_MSEC);
 	if (s->notifier)
 		notifier_stop(s->notifier);
+	if (s->uring)
+		uring_destroy(s->uring, s->se);
+	s->uring = NULL;
 	if (s->se) {
 		fuse_session_unmount(s->se);
 		fuse_session_destroy(s->se);

@@ -30,8 +30,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* All buffers of requests together; see fs/fuse_buffer.h. */
-#define BUFFER_BYTES (12ul << 20)
+/*
+ * All buffers of requests together; see fs/fuse_buffer.h. With rings few
+ * requests still come that way, and none that are large.
+ */
+#define BUFFER_BYTES	  (12ul << 20)
+#define BUFFER_BYTES_RING (3ul << 20)
 
 /* At the end, a disk that takes nothing for so long is given up. */
 enum { DRAIN_PATIENCE_S = 30 };
@@ -55,6 +59,7 @@ struct mount {
 
 struct process {
 	struct options options;
+	struct transport transport;
 	struct fs fs;
 	struct fuse_buffer_pool buffers;
 	struct copy_taker taker;
@@ -191,16 +196,27 @@ static void set_limits(void)
 	mallopt(M_TRIM_THRESHOLD, 256 << 10);
 }
 
-static void say_mounted(struct volume *vol)
+static void say_mounted(const struct mount *m)
 {
+	struct volume *vol = m->volume;
+	const char *why = m->session.why;
 	char buf[256] = "";
 	struct text more = { .buf = buf, .size = sizeof(buf) };
 
 	if (vol->ops->introduce)
 		vol->ops->introduce(vol, &more);
-	log_line("%s on %s: cache=%s transport=dev%s%s", vol->source,
-		 vol->mountpoint, cache_mode_name(vol->cache),
+	log_line("%s on %s: cache=%s transport=%s%s%s%s%s%s", vol->source,
+		 vol->mountpoint, cache_mode_name(vol->cache), vol->transport,
+		 *why ? " (" : "", why, *why ? ")" : "",
 		 more.len > 0 ? ", " : "", buf);
+}
+
+/* Once, to whom it may help. */
+static void say_switch(const struct process *p)
+{
+	if (p->transport.switched_off)
+		log_line("FUSE over io_uring would be faster; for mounts to "
+			 "come: echo 1 > " TRANSPORT_SWITCH);
 }
 
 /* What anon volumes have besides memory. */
@@ -264,7 +280,11 @@ static int start_mount(struct process *p, struct mount *m)
 		vol->cache = CACHE_USER;
 	source_serving(&m->source);
 	m->started = true;
-	err = session_start(&m->session, vol, &p->buffers, p->options.fuse);
+	err = session_start(
+		&m->session, vol,
+		&(struct session_config){ .buffers = &p->buffers,
+					  .transport = &p->transport,
+					  .options = p->options.fuse });
 	if (!err && p->has_taker)
 		err = copy_taker_mounted(&p->taker, vol->number,
 					 vol->mountpoint);
@@ -275,16 +295,46 @@ static int start_mount(struct process *p, struct mount *m)
 	return err;
 }
 
+/* False after a line. */
+static bool choose_transport(struct process *p)
+{
+	const struct options *o = &p->options;
+	struct transport *t = &p->transport;
+
+	transport_choose(t, o->transport, o->mem, o->nr_pairs,
+			 fs_request_max(o->mem));
+	if (t->uring || o->transport != TRANSPORT_URING)
+		return true;
+	log_line("transport=uring: %s%s", t->why,
+		 t->switched_off ? "; echo 1 turns it on" : "");
+	return false;
+}
+
+static const char *reason(const struct mount *m, int err)
+{
+	if (err == -EOPNOTSUPP)
+		return m->session.why;
+	return *session_complaint() ? session_complaint() : strerror(-err);
+}
+
 /* False after one line that says what went wrong. */
 static bool start_all(struct process *p)
 {
+	const struct transport *t = &p->transport;
+	size_t buffers = t->uring ? BUFFER_BYTES_RING : BUFFER_BYTES;
+	struct fs_config config = {
+		.mem = p->options.mem,
+		.buffer_bytes = buffers + t->bytes,
+		.request_max = t->request_max,
+		.swap = any_anon(p),
+		.taker = p->has_taker ? &p->taker : NULL,
+	};
 	struct fs *fs = &p->fs;
-	int err = fs_init(fs, p->options.mem, BUFFER_BYTES, any_anon(p),
-			  p->has_taker ? &p->taker : NULL);
+	int err = fs_init(fs, &config);
 
 	if (!err)
 		err = fuse_buffer_init(&p->buffers, session_buffer_size(fs),
-				       BUFFER_BYTES);
+				       buffers);
 	if (err) {
 		log_line("cannot start with mem=%zu: %s", p->options.mem,
 			 strerror(-err));
@@ -302,15 +352,15 @@ static bool start_all(struct process *p)
 		if (err) {
 			log_line("%s on %s: cannot be mounted: %s",
 				 m->source.path, m->source.mountpoint,
-				 *session_complaint() ? session_complaint()
-						      : strerror(-err));
+				 reason(m, err));
 			return false;
 		}
 	}
 	log_line("mem %zu MiB, outside it at most %zu MiB",
 		 p->options.mem >> 20, fs->overhead >> 20);
 	for (unsigned int i = 0; i < p->nr; i++)
-		say_mounted(p->mounts[i].volume);
+		say_mounted(&p->mounts[i]);
+	say_switch(p);
 	say_swap(p);
 	if (p->bdi_error)
 		log_line("writing through mappings will be slow: the kernel's "
@@ -430,7 +480,7 @@ static void serve(struct process *p, const sigset_t *signals)
 static bool start_taker(struct process *p)
 {
 	enum cache_mode cache = p->options.cache;
-	int err = copy_taker_start(&p->taker, fs_request_max(p->options.mem));
+	int err = copy_taker_start(&p->taker, p->transport.request_max);
 
 	p->has_taker = err == 0;
 	if (p->has_taker)
@@ -471,7 +521,7 @@ static int run(struct process *p, int ready)
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	set_limits();
-	if (!start_taker(p) || !start_all(p)) {
+	if (!choose_transport(p) || !start_taker(p) || !start_all(p)) {
 		for (unsigned int i = 0; i < p->nr; i++)
 			end_mount(p, &p->mounts[i]);
 		discard_swaps(p);

@@ -47,7 +47,9 @@ void options_usage(void)
 	     "  -o mmap_dirty=SIZE  dirty pages of mappings the kernel may hold\n"
 	     "                  before it slows their writers down (default:\n"
 	     "                  a quarter of mem; takes root)\n"
-	     "  -o transport=auto|dev  how requests arrive (here: dev)\n"
+	     "  -o transport=auto|uring|dev  how requests arrive: over\n"
+	     "                  io_uring (auto: where the kernel offers it),\n"
+	     "                  or by /dev/fuse\n"
 	     "  -o ro           mount read-only\n"
 	     "  -o allow_other, nosuid, nodev, noexec, noatime, ...\n"
 	     "  -h, --help      this text\n"
@@ -285,10 +287,18 @@ static bool check_mmap_dirty(struct options *o)
 
 static bool set_transport(struct options *o, const char *value)
 {
-	(void)o;
-	if (strcmp(value, "auto") != 0 && strcmp(value, "dev") != 0)
-		return refuse("transport", value, "is neither auto nor dev");
-	return true;
+	static const char *const names[] = {
+		[TRANSPORT_AUTO] = "auto",
+		[TRANSPORT_URING] = "uring",
+		[TRANSPORT_DEV] = "dev",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(value, names[i]) == 0) {
+			o->transport = (enum transport_wish)i;
+			return true;
+		}
+	return refuse("transport", value, "is neither auto, uring nor dev");
 }
 
 static const struct {

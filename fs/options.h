@@ -6,6 +6,7 @@
 
 #include "fs/anon_volume.h"
 #include "fs/fs.h"
+#include "fs/transport.h"
 #include "swap/swap_entry.h"
 
 struct options {
@@ -14,6 +15,7 @@ struct options {
 	bool control; /* show .plimsoll */
 	bool read_only, sync;
 	enum cache_mode cache;
+	enum transport_wish transport;
 	size_t mmap_dirty; /* bytes */
 	size_t mem;	   /* bytes */
 	int swappiness;	   /* -1: the default */

@@ -395,10 +395,9 @@ bool rw_write_hit(struct request *rq, int *err, uint64_t *pause_ns)
 void rw_write_finish(struct request *rq)
 {
 	/* At the limit a pause is followed by another. */
-	if (rq->vol->ops->must_wait(rq->vol))
-		request_repark(&rq->vol->fs->requests, rq,
-			       BALANCE_PAUSE_MAX / 10);
-	else
+	if (!rq->vol->ops->must_wait(rq->vol) ||
+	    !request_try_park(&rq->vol->fs->requests, rq,
+			      BALANCE_PAUSE_MAX / 10, rw_write_finish))
 		rq->finish(rq, 0);
 }
 
@@ -439,8 +438,6 @@ void rw_write_slow(struct request *rq)
 	if (rq->done > 0)
 		err = 0;
 	pause = err ? 0 : balance(rq);
-	if (pause > 0)
-		request_park(e, rq, pause, rw_write_finish);
-	else
+	if (pause == 0 || !request_try_park(e, rq, pause, rw_write_finish))
 		rq->finish(rq, err);
 }

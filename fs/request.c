@@ -6,6 +6,9 @@
  *   (2) A worker of class GROW takes what is to be served first if there is
  *       nothing to grow.
  *   (3) Everything parked is looked at again within BALANCE_PAUSE_MAX.
+ *   (4) Of a lane's requests at most nr_parked_max are parked. A write that
+ *       was taken is answered without its pause then; one that was not keeps
+ *       a worker, and is tried again.
  */
 #include "fs/request.h"
 
@@ -78,6 +81,8 @@ static struct request *take_parked(struct request_engine *e, uint64_t *wait_ns)
 		if (rq->until_ns <= now) {
 			list_del(&rq->link);
 			e->nr_parked--;
+			if (rq->lane)
+				rq->lane->nr_parked--; /* (4) */
 			vmstat_dec(e->mm, NR_PARKED);
 			return rq;
 		}
@@ -205,35 +210,41 @@ void request_queue(struct request_engine *e, struct request *rq,
 	mutex_unlock(&e->lock);
 }
 
-static void park(struct request_engine *e, struct request *rq, uint64_t ns)
+static bool is_crowded(const struct request_engine *e, const struct request *rq)
 	must_hold(e->lock)
 {
+	return e->nr_parked >= e->nr_parked_max ||
+	       (rq->lane && rq->lane->nr_parked >= rq->lane->nr_parked_max);
+}
+
+bool request_try_park(struct request_engine *e, struct request *rq, uint64_t ns,
+		      void (*unpark)(struct request *rq))
+{
+	mutex_lock(&e->lock);
+	if (is_crowded(e, rq)) {
+		mutex_unlock(&e->lock);
+		vmstat_inc(e->mm, PARK_CROWDED);
+		return false;
+	}
+	rq->unpark = unpark;
 	rq->until_ns =
 		os_now_ns() + min_of(ns, (uint64_t)BALANCE_PAUSE_MAX); /* (3) */
 	list_add_tail(&e->parked, &rq->link);
 	e->nr_parked++;
+	if (rq->lane)
+		rq->lane->nr_parked++;
 	vmstat_inc(e->mm, NR_PARKED);
 	vmstat_inc(e->mm, WRITE_PARKED);
 	cond_signal(&e->parked_more);
+	mutex_unlock(&e->lock);
+	return true;
 }
 
 void request_park(struct request_engine *e, struct request *rq, uint64_t ns,
 		  void (*unpark)(struct request *rq))
 {
-	rq->unpark = unpark;
-	mutex_lock(&e->lock);
-	while (e->nr_parked >= e->nr_parked_max) {
-		mutex_unlock(&e->lock);
-		os_sleep_ns(BALANCE_PAUSE_MAX / 10);
-		mutex_lock(&e->lock);
-	}
-	park(e, rq, ns);
-	mutex_unlock(&e->lock);
-}
-
-void request_repark(struct request_engine *e, struct request *rq, uint64_t ns)
-{
-	mutex_lock(&e->lock);
-	park(e, rq, ns);
-	mutex_unlock(&e->lock);
+	if (request_try_park(e, rq, ns, unpark))
+		return;
+	os_sleep_ns(min_of(ns, (uint64_t)BALANCE_PAUSE_MAX / 10));
+	unpark(rq);
 }

@@ -38,6 +38,15 @@ enum request_class {
 	NR_REQUEST_CLASSES
 };
 
+/*
+ * A queue of the transport that holds a bounded number of requests, those that
+ * wait included: when all of them do, nobody is served there any more.
+ */
+struct request_lane {
+	unsigned int nr_parked; /* (request_engine.lock) */
+	unsigned int nr_parked_max;
+};
+
 struct request {
 	struct fs *fs;
 	struct volume *vol;
@@ -45,6 +54,7 @@ struct request {
 	struct open_file *file; /* or NULL */
 	void *token;		/* the transport's: whom to answer */
 	void *buffer;		/* the transport's: where names and data are */
+	struct request_lane *lane;		       /* it came by, or NULL */
 	_Alignas(16) unsigned char args[REQUEST_ARGS]; /* the transport's */
 	uint64_t offset;
 	size_t size;
@@ -65,6 +75,7 @@ struct request {
 	/* writes */
 	const char *data;
 	size_t done; /* bytes taken so far */
+	int err;     /* to be answered, by another thread */
 	struct oom_patience oom;
 
 	struct list_head link; /* in a queue, or the parking */
@@ -102,7 +113,7 @@ struct request_engine {
 	bool parker_started;
 };
 
-/* Start the workers. parked_max: how many requests may be parked. 0, -errno. */
+/* Start the workers. parked_max: how many may be parked at all. 0, -errno. */
 int request_engine_start(struct request_engine *e, struct mm *mm,
 			 unsigned int nr_requests, unsigned int parked_max);
 /* Stop them; nothing may be queued. */
@@ -117,13 +128,14 @@ void request_queue(struct request_engine *e, struct request *rq,
 		   enum request_class class);
 
 /*
- * Call unpark in ns at the latest, without a thread until then. If too many
- * are parked already the caller sleeps instead; only for workers.
+ * Call unpark in ns at the latest, without a thread until then. False, and
+ * nothing done, if too many are parked already, of all or of its lane.
  */
+bool request_try_park(struct request_engine *e, struct request *rq, uint64_t ns,
+		      void (*unpark)(struct request *rq));
+
+/* For workers: if too many are parked, the caller sleeps, and calls unpark. */
 void request_park(struct request_engine *e, struct request *rq, uint64_t ns,
 		  void (*unpark)(struct request *rq));
-
-/* Park once more, from an unpark function. */
-void request_repark(struct request_engine *e, struct request *rq, uint64_t ns);
 
 #endif

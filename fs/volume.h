@@ -170,6 +170,7 @@ struct volume {
 	bool acl;		      /* keeps POSIX ACLs (C) */
 	enum cache_mode cache;	      /* (C) */
 	unsigned int number;	      /* among those of the process (C) */
+	const char *transport;	      /* "uring" or "dev", as found out */
 	uint64_t max_file_size;	      /* (C) */
 	struct inode_table inodes;
 	struct inode *root;

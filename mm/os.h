@@ -65,6 +65,14 @@ void os_thread_join(struct os_thread *t);
 /* Make the system call it is in return early (EINTR), if it can be. */
 void os_thread_interrupt(struct os_thread *t);
 
+/*
+ * The calling thread was started by a library: it shall not be cancelled any
+ * more; *ended is set when it ends, as the last thing that it does.
+ */
+void os_thread_adopt(_Atomic bool *ended);
+/* End such a thread here. */
+_Noreturn void os_thread_exit(void);
+
 /* Nanoseconds of a clock that never goes back. */
 uint64_t os_now_ns(void);
 /* The time of day. */

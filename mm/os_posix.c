@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -180,6 +181,36 @@ void os_thread_interrupt(struct os_thread *t)
 void os_thread_join(struct os_thread *t)
 {
 	pthread_join(*(pthread_t *)t->space, NULL);
+}
+
+static pthread_key_t adopted;
+static pthread_once_t adopted_once = PTHREAD_ONCE_INIT;
+
+static void set_ended(void *ended)
+{
+	atomic_store((_Atomic bool *)ended, true);
+}
+
+static void make_adopted(void)
+{
+	int err = pthread_key_create(&adopted, set_ended);
+
+	ASSERT(err == 0);
+}
+
+void os_thread_adopt(_Atomic bool *ended)
+{
+	int old, err;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+	pthread_once(&adopted_once, make_adopted);
+	err = pthread_setspecific(adopted, (void *)ended);
+	ASSERT(err == 0);
+}
+
+void os_thread_exit(void)
+{
+	pthread_exit(NULL);
 }
 
 uint64_t os_now_ns(void)

@@ -114,6 +114,7 @@
 	X(MEMPOOL_RESERVE, mempool_reserve)             \
 	X(MEMPOOL_WAIT, mempool_wait)                   \
 	X(WRITE_PARKED, write_parked)                   \
+	X(PARK_CROWDED, park_crowded)                   \
 	X(OOM_WAITED, oom_wait)                         \
 	X(OOM_REFUSED, oom_refuse)                      \
 	X(ENOSPC_SIZE, enospc_size)                     \
@@ -132,6 +133,7 @@
 	X(COPY_WAIT, copy_wait)                         \
 	X(COPY_RECEIVE, copy_receive)                   \
 	X(COPY_OVER, copy_over)                         \
+	X(REPLY_HANDED_OVER, reply_handed_over)         \
 	X(INODE_PRUNE_ASKED, inode_prune_asked)         \
 	X(INODE_FORGOTTEN, inode_forgotten)             \
 	X(INODE_EVICTED, inode_evicted)                 \

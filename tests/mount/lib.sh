@@ -34,6 +34,7 @@ supervise() {
 	done
 	[ $rc = 124 ] && echo "no end after $((${limit:-120} - 5)) s"
 	kill -KILL -- "-$child" 2>/dev/null
+	rm -rf "$work.bin"
 	if ! clean_dir "$work" && [ $rc = 0 ]; then
 		rc=1
 	fi
@@ -232,6 +233,14 @@ compare_after_unmount() {
 [ -n "${supervised:-}" ] || supervised=1 supervise "$@"
 unset supervised
 cd "$work" || exit 1
+# TRANSPORT=dev or uring runs a script on that one, whatever the machine has.
+if [ -n "${TRANSPORT:-}" ]; then
+	mkdir "$work.bin"
+	printf '#!/bin/sh\nexec %s -o transport=%s "$@"\n' "$plimsoll" \
+		"$TRANSPORT" >"$work.bin/plimsoll"
+	chmod 755 "$work.bin/plimsoll"
+	plimsoll=$work.bin/plimsoll
+fi
 # shellcheck disable=SC2034
 src=$work/src mnt=$work/mnt
 mkdir "$src" "$mnt"
