@@ -34,7 +34,8 @@ supervise() {
 	done
 	[ $rc = 124 ] && echo "no end after $((${limit:-120} - 5)) s"
 	kill -KILL -- "-$child" 2>/dev/null
-	rm -rf "$work.bin"
+	[ ! -e "$work.switch" ] || cat "$work.switch" >"$ring_switch"
+	rm -rf "$work.bin" "$work.switch"
 	if ! clean_dir "$work" && [ $rc = 0 ]; then
 		rc=1
 	fi
@@ -75,6 +76,17 @@ fails_with() {
 	*"$text"*) ;;
 	*) fail "'$*' says '$said', should say '$text'" ;;
 	esac
+}
+
+# The kernel's switch for FUSE over io_uring.
+ring_switch=/sys/module/fuse/parameters/enable_uring
+
+# ring_switch Y|N: until the end of the script, when it is as it was before.
+ring_switch() {
+	[ -e "$ring_switch" ] || skip "this kernel has no FUSE over io_uring"
+	[ -w "$ring_switch" ] || skip "not root"
+	[ -e "$work.switch" ] || cat "$ring_switch" >"$work.switch"
+	echo "$1" >"$ring_switch" || fail "$ring_switch cannot be set"
 }
 
 # as UID COMMAND...: gid alike, no other groups.
