@@ -70,6 +70,7 @@ mount_plimsoll() {
 	run "$plimsoll" -o "$options" "$(peer_source "$2")" "$(peer_dir "$2")" ||
 		return
 	last_transport=$(peer_volume "$2" transport)
+	note_once "$2: requests came by $last_transport"
 }
 
 # mount_empty SIDE OPTIONS TRANSPORT
