@@ -326,6 +326,17 @@ static void holder_wait(struct os_cpu_lock *l, uint64_t self)
 	}
 }
 
+/* Those of them that self has, from an earlier look. */
+static void holder_drop(struct os_cpu_lock *const locks[], unsigned int nr,
+			uint64_t self)
+{
+	for (unsigned int i = 0; i < nr; i++) {
+		uint64_t mine = self;
+
+		atomic_compare_exchange_strong(&locks[i]->holder, &mine, 0);
+	}
+}
+
 void os_cpu_lock_seize(struct os_cpu_lock *const locks[], unsigned int nr)
 {
 	/* No other thread has this address; it is never 0 or 1. */
@@ -337,8 +348,11 @@ void os_cpu_lock_seize(struct os_cpu_lock *const locks[], unsigned int nr)
 
 		again = false;
 		for (unsigned int i = 0; i < nr; i++) {
-			if (atomic_load(&locks[i]->holder) != self)
+			if (atomic_load(&locks[i]->holder) != self) {
+				/* Who waits holds none that comes later. */
+				holder_drop(locks + i + 1, nr - i - 1, self);
 				holder_wait(locks[i], self);
+			}
 			exclusive |= locks[i]->rseq != 0;
 		}
 		if (!exclusive)
