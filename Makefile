@@ -21,8 +21,9 @@ cflags   := -std=gnu17 $(warnings) -I. -D_GNU_SOURCE -DDEBUG=$(DEBUG) \
 	    $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 fuse_inc := -isystem build/deps/include/fuse3
 # See fs/fuse_uring.c.
-fuse_lib := build/deps/lib/libfuse3.a -lnuma -ldl \
-	    -Wl,--wrap=io_uring_submit -Wl,--wrap=io_uring_submit_and_wait
+fuse_lib := build/deps/lib/libfuse3.a -lnuma -ldl
+# See fs/fuse_uring.c.
+fuse_wrap := -Wl,--wrap=io_uring_submit -Wl,--wrap=io_uring_submit_and_wait
 
 # Reading order: what is under everything, frames, objects, cached pages,
 # victims.
@@ -74,7 +75,7 @@ $(O)/%.o: %.c | build/deps/lib/libfuse3.a
 $(PLIMSOLL): $(fs) $(swap) $(mm) $(real)
 	@mkdir -p $(@D)
 	@echo "  LINK    $@"
-	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(fuse_lib) -luring -lzstd -lxxhash
+	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(fuse_lib) $(fuse_wrap) -luring -lzstd -lxxhash
 
 $(PLIMSOLLCTL): $(ctl) $(O)/swap/format.o $(O)/mm/size.o
 	@mkdir -p $(@D)

@@ -198,6 +198,25 @@ void kernel_copies_forget(struct kernel_copies *k, struct inode *inode)
 	mutex_unlock(&k->lock);
 }
 
+bool kernel_copies_taking(struct kernel_copies *k, struct inode *inode,
+			  uint64_t first, unsigned int nr)
+{
+	uint64_t index = first / COPY_EXTENT_PAGES;
+	uint64_t last = (first + nr - 1) / COPY_EXTENT_PAGES;
+	bool taking;
+
+	mutex_lock(&k->lock);
+	taking =
+		inode->copies.first.taking && (index == 0 || inode->copies.all);
+	for (; index <= last && !taking; index++) {
+		const struct copy_extent *e = find(k, inode->mapping.id, index);
+
+		taking = e && e->taking;
+	}
+	mutex_unlock(&k->lock);
+	return taking;
+}
+
 void kernel_copies_opened(struct inode *inode)
 {
 	atomic_fetch_add(&inode->copies.nr_open, 1);

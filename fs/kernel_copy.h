@@ -114,6 +114,13 @@ bool kernel_copies_charge(struct kernel_copies *k, struct inode *inode,
 bool kernel_copies_fit(struct kernel_copies *k);
 
 /*
+ * Are some of these being taken back? Then whoever asked for them must not be
+ * held back: the taker may be waiting for just that page.
+ */
+bool kernel_copies_taking(struct kernel_copies *k, struct inode *inode,
+			  uint64_t first, unsigned int nr);
+
+/*
  * So many bytes that were dirty in the kernel have arrived, and there is no
  * frame for them: have some of the balloon's, until the kernel's copy, which is
  * clean then, is taken back. Whoever takes copies back waits for such bytes, so

@@ -41,7 +41,7 @@
 enum { DRAIN_PATIENCE_S = 30 };
 
 /* What the kernel reads ahead, where it does. */
-#define READ_AHEAD (512ul << 10)
+#define READ_AHEAD (128ul << 10)
 
 #define POLL_NS (50 * NSEC_PER_MSEC)
 
