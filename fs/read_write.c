@@ -132,8 +132,7 @@ void rw_read_end(struct request *rq)
 	/* One copy is enough: ours is the dearer one. */
 	for (unsigned int i = 0; i < rq->nr_pages; i++)
 		if (rq->kept)
-			page_cache_put_unused(&rq->inode->mapping,
-					      rq->pages[i]);
+			page_cache_put_unused(rq->vol->mm, rq->pages[i]);
 		else
 			page_put(rq->vol->mm, rq->pages[i]);
 	rq->nr_pages = 0;

@@ -67,7 +67,7 @@ void lru_batch_init(struct lru_batch *b, unsigned int cpu, int32_t rseq);
 
 /* Queue a new page, by its flags (PG_active, PG_anon, PG_unevictable). */
 void lru_add(struct mm *mm, struct page *page);
-/* The same for nr pages, which nobody else uses yet. */
+/* The same for nr pages, locked. */
 void lru_add_run(struct mm *mm, struct page **pages, unsigned int nr);
 /* An access: see the drawing. The caller has a reference. */
 void page_mark_accessed(struct mm *mm, struct page *page);

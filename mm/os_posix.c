@@ -357,7 +357,9 @@ void os_cpu_lock_seize(struct os_cpu_lock *const locks[], unsigned int nr)
 		}
 		if (!exclusive)
 			return;
-		ASSERT(fence(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ));
+		/* It may lack memory for a moment. */
+		while (!fence(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ))
+			os_sleep_ns(NSEC_PER_MSEC);
 		for (unsigned int i = 0; i < nr; i++)
 			again |= atomic_load(&locks[i]->holder) != self;
 	}

@@ -301,17 +301,21 @@ void page_cache_truncate(struct address_space *m, pgoff_t first)
 	page_cache_truncate_range(m, first, UINT64_MAX);
 }
 
-/* One page that was found: drop it if nobody else uses it. */
-static bool invalidate_page(struct address_space *m, struct page *page)
+/*
+ * One page that was found: drop it if nobody else uses it. Whose it is is asked
+ * with its lock: then the mapping stays.
+ */
+static bool invalidate_page(struct mm *mm, struct page *page, bool anon)
 {
-	struct mm *mm = m->mm;
+	struct address_space *m;
 	bool removed;
 
 	if (!page_trylock(page)) {
 		page_put(mm, page);
 		return false;
 	}
-	removed = page->mapping == m->id && page_cache_remove_unused(m, page);
+	m = page->mapping ? address_space_find(mm, page->mapping) : NULL;
+	removed = m && (anon || !m->anon) && page_cache_remove_unused(m, page);
 	page_unlock(&mm->page_waits, page);
 	if (!removed) {
 		page_put(mm, page);
@@ -323,12 +327,9 @@ static bool invalidate_page(struct address_space *m, struct page *page)
 	return true;
 }
 
-void page_cache_put_unused(struct address_space *m, struct page *page)
+void page_cache_put_unused(struct mm *mm, struct page *page)
 {
-	if (m->anon)
-		page_put(m->mm, page);
-	else
-		invalidate_page(m, page);
+	invalidate_page(mm, page, false);
 }
 
 unsigned long page_cache_invalidate(struct address_space *m, pgoff_t first,
@@ -346,7 +347,7 @@ unsigned long page_cache_invalidate(struct address_space *m, pgoff_t first,
 			page_get(page);
 		mutex_unlock(&m->lock);
 		if (page && !xa_is_value(page))
-			nr += invalidate_page(m, page);
+			nr += invalidate_page(m->mm, page, true);
 	} while (page && first++ != last);
 	return nr;
 }
@@ -458,9 +459,13 @@ static unsigned int read_gap(struct address_space *m, pgoff_t first,
 			     gfp_t gfp)
 {
 	struct mm *mm = m->mm;
-	struct page_run *run = mempool_alloc(&mm->runs, gfp & ~GFP_MOVABLE);
+	struct page_run *run;
 	unsigned int nr_pages;
 
+	/* Before waiting for memory: what was queued may be what holds it. */
+	if (gfp & GFP_RECLAIM)
+		page_io_kick(mm->io);
+	run = mempool_alloc(&mm->runs, gfp & ~GFP_MOVABLE);
 	if (!run)
 		return 0;
 	run->mapping = m;

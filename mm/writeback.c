@@ -180,6 +180,9 @@ static bool end_writeback(struct page_run *run, int err)
 	bool may_leave;
 
 	mutex_lock(&m->lock);
+	/* Before anybody who waits for one of them can look. */
+	if (err)
+		atomic_fetch_add(&m->nr_write_errors, run->nr);
 	for (unsigned int i = 0; i < run->nr; i++) {
 		struct page *page = run->pages[i];
 
@@ -188,8 +191,6 @@ static bool end_writeback(struct page_run *run, int err)
 		xa_clear_tag(&m->pages, page->index, XA_WRITEBACK);
 		page_clear(page, PG_writeback);
 	}
-	if (err)
-		atomic_fetch_add(&m->nr_write_errors, run->nr);
 	m->nr_writeback -= run->nr;
 	may_leave = m->nr_writeback == 0 &&
 		    (!run->here || atomic_load(&m->wb_leave));

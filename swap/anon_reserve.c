@@ -65,8 +65,9 @@ static uint64_t kept_frames(struct mm *mm, bool of_free)
 /* What is left for everybody, the promised part included. */
 static uint64_t pages_available(struct mm *mm)
 {
-	uint64_t file = vmstat_read(mm, NR_INACTIVE_FILE) +
-			vmstat_read(mm, NR_ACTIVE_FILE);
+	/* Not by sums over CPUs: those may be off while pages come and go. */
+	uint64_t file = lru_size(&mm->lru, LRU_INACTIVE_FILE) +
+			lru_size(&mm->lru, LRU_ACTIVE_FILE);
 	uint64_t busy =
 		vmstat_read(mm, NR_FILE_DIRTY) + vmstat_read(mm, NR_WRITEBACK);
 	uint64_t nr_free = page_alloc_nr_free(mm);

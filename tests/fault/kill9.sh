@@ -86,7 +86,8 @@ try:
         else:
             overwrite(blocks, n, block)
 except OSError as e:
-    assert e.errno in (errno.ENOTCONN, errno.ECONNABORTED, errno.EIO), e
+    assert e.errno in (errno.ENOTCONN, errno.ECONNABORTED, errno.ECANCELED,
+                       errno.EIO), e
 PY
 cat >"$work/check.py" <<'PY'
 import os, sys, zlib
