@@ -28,11 +28,14 @@ done
 if [ "$(id -u)" = 0 ]; then
 	noise 1000000 slow >"$mnt/slow"
 	kill -STOP "$pid"
-	umount -l "$mnt"
+	# It may wait until requests that were handed over are given back.
+	umount -l "$mnt" &
+	lazy=$!
 	"$plimsoll" -o mem=16M "$src" "$work/mnt2" >"$work/out" 2>&1 &
 	second=$!
 	sleep 1.5
 	kill -CONT "$pid"
+	wait $lazy || fail "umount -l"
 	if wait "$second"; then
 		wait_gone "$pid" 1 || fail "two serve one source"
 		pid=$(volume "$work/mnt2" pid)
