@@ -305,7 +305,7 @@ void page_cache_truncate(struct address_space *m, pgoff_t first)
  * One page that was found: drop it if nobody else uses it. Whose it is is asked
  * with its lock: then the mapping stays.
  */
-static bool invalidate_page(struct mm *mm, struct page *page, bool anon)
+static bool invalidate_page(struct mm *mm, struct page *page)
 {
 	struct address_space *m;
 	bool removed;
@@ -315,7 +315,7 @@ static bool invalidate_page(struct mm *mm, struct page *page, bool anon)
 		return false;
 	}
 	m = page->mapping ? address_space_find(mm, page->mapping) : NULL;
-	removed = m && (anon || !m->anon) && page_cache_remove_unused(m, page);
+	removed = m && page_cache_remove_unused(m, page);
 	page_unlock(&mm->page_waits, page);
 	if (!removed) {
 		page_put(mm, page);
@@ -329,7 +329,7 @@ static bool invalidate_page(struct mm *mm, struct page *page, bool anon)
 
 void page_cache_put_unused(struct mm *mm, struct page *page)
 {
-	invalidate_page(mm, page, false);
+	invalidate_page(mm, page);
 }
 
 unsigned long page_cache_invalidate(struct address_space *m, pgoff_t first,
@@ -347,7 +347,7 @@ unsigned long page_cache_invalidate(struct address_space *m, pgoff_t first,
 			page_get(page);
 		mutex_unlock(&m->lock);
 		if (page && !xa_is_value(page))
-			nr += invalidate_page(m->mm, page, true);
+			nr += invalidate_page(m->mm, page);
 	} while (page && first++ != last);
 	return nr;
 }

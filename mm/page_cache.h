@@ -68,9 +68,9 @@ unsigned long page_cache_invalidate(struct address_space *m, pgoff_t first,
 				    pgoff_t last);
 
 /*
- * Drop a reference of the caller's, and the page with it if it has a home, is
- * clean and nobody else uses it: it is kept elsewhere. Does not block. Its
- * mapping may be gone.
+ * Drop a reference of the caller's, and the page with it if it is clean and
+ * nobody else uses it: it is kept elsewhere. Does not block. Its mapping may be
+ * gone.
  */
 void page_cache_put_unused(struct mm *mm, struct page *page);
 
