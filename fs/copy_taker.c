@@ -26,7 +26,7 @@
 
 enum message_type { TAKER_HELLO, TAKER_MOUNTED, TAKER_UNMOUNTING, TAKER_TAKE };
 
-enum { TAKER_MOUNTS = 16, TAKER_FD = 3 };
+enum { TAKER_FD = 3 };
 
 struct message {
 	enum message_type type;
@@ -84,9 +84,9 @@ static int64_t count_pages(int fd, uint64_t offset, uint64_t len)
 /* --- the process ------------------------------------------------------------ */
 
 struct taker {
-	int mounts[TAKER_MOUNTS];    /* clones, or -1 */
-	dev_t devices[TAKER_MOUNTS]; /* theirs */
-	char *zeroes;		     /* chunk bytes that are never touched */
+	int mounts[COPY_TAKER_MOUNTS];	  /* clones, or -1 */
+	dev_t devices[COPY_TAKER_MOUNTS]; /* theirs */
+	char *zeroes; /* chunk bytes that are never touched */
 	size_t chunk;
 };
 
@@ -147,28 +147,42 @@ static void unmap_order(const struct taker *t, int fd,
 		unmap(t, fd, o->offset, end);
 }
 
-static void take(const struct taker *t, struct copy_order *o)
+/* True: there is nothing to be taken, or it cannot be told. */
+static bool take_idle(int mount, struct copy_order *o)
 {
-	int mount = o->mount < TAKER_MOUNTS ? t->mounts[o->mount] : -1;
+	int fd = open_node(mount, o, O_RDONLY);
 	int64_t left;
-	int fd;
 
-	if (mount < 0)
-		return;
-	fd = open_node(mount, o, o->unmap ? O_RDWR : O_RDONLY);
-	if (fd < 0 && errno == EROFS) /* all of the file, then */
-		fd = open_node(mount, o, O_RDONLY | O_SYNC);
 	if (fd < 0) {
 		if (errno == ESTALE) /* the kernel does not know it any more */
 			o->nr_left = 0;
-		return;
+		return true;
 	}
 	posix_fadvise(fd, (off_t)o->offset, (off_t)o->len, POSIX_FADV_DONTNEED);
 	left = count_pages(fd, o->offset, o->len);
-	if (left > 0 && o->unmap) {
+	close(fd);
+	if (left >= 0)
+		o->nr_left = (uint32_t)left;
+	return left <= 0;
+}
+
+static void take(const struct taker *t, struct copy_order *o)
+{
+	int mount = o->mount < COPY_TAKER_MOUNTS ? t->mounts[o->mount] : -1;
+	int64_t left;
+	int fd = -1;
+
+	if (mount < 0 || take_idle(mount, o) || o->how == COPY_TAKE_IDLE)
+		return;
+	if (o->how == COPY_TAKE_RANGE)
+		fd = open_node(mount, o, O_RDWR);
+	if (fd >= 0)
 		unmap_order(t, fd, o);
-		left = count_pages(fd, o->offset, o->len);
-	}
+	else /* or read-only, or being executed */
+		fd = open_node(mount, o, O_RDONLY | O_SYNC);
+	if (fd < 0)
+		return;
+	left = count_pages(fd, o->offset, o->len);
 	close(fd);
 	if (left >= 0)
 		o->nr_left = (uint32_t)left;
@@ -176,17 +190,31 @@ static void take(const struct taker *t, struct copy_order *o)
 
 static void forget_mount(struct taker *t, uint32_t n)
 {
-	if (n < TAKER_MOUNTS && t->mounts[n] >= 0) {
+	if (n < COPY_TAKER_MOUNTS && t->mounts[n] >= 0) {
 		close(t->mounts[n]);
 		t->mounts[n] = -1;
 	}
+}
+
+/* Its root by its handle, as files will be opened, and counted: 0 or -errno. */
+static int try_mount(int mount)
+{
+	const struct copy_order root = { .nodeid = 1 };
+	int fd = open_node(mount, &root, O_RDONLY | O_DIRECTORY);
+	int64_t pages;
+
+	if (fd < 0)
+		return -errno;
+	pages = count_pages(fd, 0, 0);
+	close(fd);
+	return pages < 0 ? (int)pages : 0;
 }
 
 static int add_mount(struct taker *t, const struct message *m)
 {
 	struct stat st;
 
-	if (m->mount >= TAKER_MOUNTS)
+	if (m->mount >= COPY_TAKER_MOUNTS)
 		return -EINVAL;
 	forget_mount(t, m->mount);
 	t->mounts[m->mount] = clone_mount(m->path);
@@ -195,7 +223,7 @@ static int add_mount(struct taker *t, const struct message *m)
 	if (fstat(t->mounts[m->mount], &st) < 0)
 		return -errno;
 	t->devices[m->mount] = st.st_dev;
-	return 0;
+	return try_mount(t->mounts[m->mount]);
 }
 
 static bool is_mounted(FILE *mountinfo, dev_t device)
@@ -217,7 +245,7 @@ static bool is_mounted(FILE *mountinfo, dev_t device)
 /* A clone would keep alive what has been unmounted. */
 static void forget_unmounted(struct taker *t, FILE *mountinfo)
 {
-	for (uint32_t n = 0; n < TAKER_MOUNTS; n++)
+	for (uint32_t n = 0; n < COPY_TAKER_MOUNTS; n++)
 		if (t->mounts[n] >= 0 && !is_mounted(mountinfo, t->devices[n]))
 			forget_mount(t, n);
 }
@@ -263,7 +291,7 @@ int copy_taker_main(void)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
-	for (int i = 0; i < TAKER_MOUNTS; i++)
+	for (int i = 0; i < COPY_TAKER_MOUNTS; i++)
 		t.mounts[i] = -1;
 	for (;;) {
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
@@ -303,61 +331,122 @@ out_dead:
 	return -EIO;
 }
 
+static int say_mounted(struct copy_taker *t, unsigned int mount)
+	must_hold(t->lock)
+{
+	struct message m = { .type = TAKER_MOUNTED, .mount = mount };
+
+	snprintf(m.path, sizeof(m.path), "%s", t->mounts[mount]);
+	return ask(t, &m);
+}
+
+static void reap(struct copy_taker *t) must_hold(t->lock)
+{
+	pid_t pid = atomic_load(&t->pid);
+
+	if (t->fd >= 0)
+		close(t->fd);
+	t->fd = -1;
+	atomic_store(&t->dead, true);
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	atomic_store(&t->pid, 0);
+}
+
+/* Only what may be called after fork(2) in a process with threads. */
 static void become_taker(int fd)
 {
-	/* Nothing of ours stays open there, the connection least of all. */
+	int null;
+
 	if (fd == TAKER_FD)
 		fcntl(fd, F_SETFD, 0);
 	else if (dup2(fd, TAKER_FD) < 0)
+		_exit(EXIT_FAILURE);
+	/* It holds no pipe, no directory, and not the connection. */
+	null = open("/dev/null", O_RDWR);
+	for (int n = STDIN_FILENO; n <= STDERR_FILENO; n++)
+		dup2(null, n);
+	if (chdir("/") < 0)
 		_exit(EXIT_FAILURE);
 	syscall(NR_CLOSE_RANGE, TAKER_FD + 1, ~0u, 0);
 	execl("/proc/self/exe", "plimsoll", COPY_TAKER_ARG, (char *)NULL);
 	_exit(EXIT_FAILURE);
 }
 
+static int spawn(struct copy_taker *t) must_hold(t->lock)
+{
+	struct message m = { .type = TAKER_HELLO, .chunk = t->chunk };
+	int pair[2], err;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	pid = fork();
+	if (pid == 0)
+		become_taker(pair[1]);
+	err = pid < 0 ? -errno : 0;
+	close(pair[1]);
+	t->fd = pair[0];
+	atomic_store(&t->pid, pid);
+	atomic_store(&t->dead, false);
+	if (!err)
+		err = ask(t, &m);
+	for (unsigned int n = 0; !err && n < COPY_TAKER_MOUNTS; n++)
+		if (t->mounts[n])
+			err = say_mounted(t, n);
+	if (err)
+		reap(t);
+	return err;
+}
+
 int copy_taker_start(struct copy_taker *t, size_t chunk)
 {
-	struct message m = { .type = TAKER_HELLO, .chunk = chunk };
-	int pair[2], err;
+	int err;
 
-	*t = (struct copy_taker){ .chunk = chunk };
+	*t = (struct copy_taker){ .fd = -1, .chunk = chunk };
 	mutex_init(&t->lock);
 	if (geteuid() != 0)
 		return -EPERM;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	t->fd = pair[0];
-	t->pid = fork();
-	if (t->pid == 0)
-		become_taker(pair[1]);
-	err = t->pid < 0 ? -errno : 0;
-	close(pair[1]);
-	if (!err) {
-		mutex_lock(&t->lock);
-		err = ask(t, &m);
-		mutex_unlock(&t->lock);
-	}
-	if (err)
-		copy_taker_stop(t);
+	mutex_lock(&t->lock);
+	err = spawn(t);
+	mutex_unlock(&t->lock);
+	return err;
+}
+
+int copy_taker_restart(struct copy_taker *t)
+{
+	int err;
+
+	mutex_lock(&t->lock);
+	reap(t);
+	err = spawn(t);
+	mutex_unlock(&t->lock);
 	return err;
 }
 
 void copy_taker_stop(struct copy_taker *t)
 {
-	close(t->fd);
-	if (t->pid > 0)
-		waitpid(t->pid, NULL, 0);
+	mutex_lock(&t->lock);
+	reap(t);
+	mutex_unlock(&t->lock);
+}
+
+/* One who takes back comes again and again; others shall not starve for it. */
+static void lock_soon(struct copy_taker *t) acquires(t->lock)
+{
+	atomic_fetch_add(&t->nr_waiting, 1);
+	mutex_lock(&t->lock);
+	atomic_fetch_sub(&t->nr_waiting, 1);
 }
 
 int copy_taker_mounted(struct copy_taker *t, unsigned int mount,
 		       const char *path)
 {
-	struct message m = { .type = TAKER_MOUNTED, .mount = mount };
 	int err;
 
-	snprintf(m.path, sizeof(m.path), "%s", path);
-	mutex_lock(&t->lock);
-	err = ask(t, &m);
+	lock_soon(t);
+	t->mounts[mount] = path;
+	err = say_mounted(t, mount);
 	mutex_unlock(&t->lock);
 	return err;
 }
@@ -366,7 +455,8 @@ void copy_taker_unmounting(struct copy_taker *t, unsigned int mount)
 {
 	struct message m = { .type = TAKER_UNMOUNTING, .mount = mount };
 
-	mutex_lock(&t->lock);
+	lock_soon(t);
+	t->mounts[mount] = NULL;
 	ask(t, &m);
 	mutex_unlock(&t->lock);
 }
@@ -379,6 +469,8 @@ int copy_taker_take(struct copy_taker *t, struct copy_order *orders,
 
 	ASSERT(nr <= COPY_ORDERS);
 	memcpy(m.orders, orders, nr * sizeof(*orders));
+	while (atomic_load(&t->nr_waiting) > 0)
+		os_sleep_ns(NSEC_PER_MSEC);
 	mutex_lock(&t->lock);
 	err = ask(t, &m);
 	mutex_unlock(&t->lock);

@@ -16,9 +16,12 @@
  *	pwrite()		 to a file that is open for direct I/O: writes
  *				 back, unmaps and drops; the data are not taken
  *				 (fs/fuse_copy.c)
+ *	open(O_SYNC)		 is told not to keep what the kernel has of the
+ *				 file: all of it is written back and dropped
  *	cachestat()		 says what is left
  *
- * It needs CAP_SYS_ADMIN, and Linux 6.5 for cachestat(2).
+ * It needs CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH, not just in a user namespace,
+ * and Linux 6.5 for cachestat(2).
  */
 #ifndef FS_COPY_TAKER_H
 #define FS_COPY_TAKER_H
@@ -30,12 +33,16 @@
 /* The hidden operand with which plimsoll is executed for this. */
 #define COPY_TAKER_ARG "--take-copies"
 
+enum { COPY_TAKER_MOUNTS = 16 };
+
 struct copy_taker {
-	int fd; /* of the conversation */
-	pid_t pid;
+	int fd; /* of the conversation (lock) */
+	_Atomic pid_t pid;
 	size_t chunk; /* bytes of the largest write */
 	struct mutex lock;
+	_Atomic unsigned int nr_waiting; /* for the lock, and more urgent */
 	_Atomic bool dead;
+	const char *mounts[COPY_TAKER_MOUNTS]; /* paths, or NULL (lock) */
 };
 
 /*
@@ -46,7 +53,13 @@ int copy_taker_start(struct copy_taker *t, size_t chunk);
 /* It ends, too, when this process does. */
 void copy_taker_stop(struct copy_taker *t);
 
-/* Mount number "mount" is at this path now; or is about to be unmounted. */
+/* It has ended: start another one, which knows the same mounts. 0 or -errno. */
+int copy_taker_restart(struct copy_taker *t);
+
+/*
+ * Mount number "mount" is at this path (which stays) now: -errno if nothing can
+ * be taken back from it. Or it is about to be unmounted.
+ */
 int copy_taker_mounted(struct copy_taker *t, unsigned int mount,
 		       const char *path);
 void copy_taker_unmounting(struct copy_taker *t, unsigned int mount);

@@ -30,6 +30,15 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
+static void note_seen(struct file_inode *fi, const struct stat *st)
+	must_hold(fi->attr_lock)
+{
+	fi->seen_mtime = st->st_mtim;
+	fi->seen_ctime = st->st_ctim;
+	fi->seen_size = (uint64_t)st->st_size;
+	atomic_store(&fi->changed_by_us, false);
+}
+
 /*
  * First open after a while. What others have changed since we closed the file
  * is not what we have in memory (close-to-open). Nobody has it open: waiting
@@ -44,6 +53,7 @@ static void refresh(struct file_inode *fi, const struct stat *st)
 
 	if (!address_space_is_clean(&fi->inode.mapping))
 		return;
+	note_seen(fi, st);
 	if (!same) {
 		page_cache_truncate(&fi->inode.mapping, 0);
 		atomic_store(&fi->inode.stale_copies, true);
@@ -78,11 +88,14 @@ void file_users_put(struct file_inode *fi)
 	mutex_lock(&fi->attr_lock);
 	ASSERT(fi->users > 0);
 	if (--fi->users == 0) {
-		if (fstat(fi->fds.buffered, &st) == 0) {
-			fi->seen_mtime = st.st_mtim;
-			fi->seen_ctime = st.st_ctim;
-			fi->seen_size = (uint64_t)st.st_size;
-		}
+		/*
+		 * What it is like when we have changed it. Else it is as it was
+		 * at the open: a change of others since then, when everybody
+		 * believes it closed, must not pass for ours.
+		 */
+		if (atomic_load(&fi->changed_by_us) &&
+		    fstat(fi->fds.buffered, &st) == 0)
+			note_seen(fi, &st);
 		backing_close_data(file_volume_of(fi), &fi->fds);
 	}
 	mutex_unlock(&fi->attr_lock);
@@ -185,6 +198,7 @@ void file_touch(struct file_inode *fi)
 {
 	struct timespec now = os_realtime();
 
+	atomic_store(&fi->changed_by_us, true);
 	mutex_lock(&fi->inode.time_lock);
 	fi->mtime = fi->ours_ctime = now;
 	fi->times_dirty = true;

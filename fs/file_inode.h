@@ -38,6 +38,7 @@ struct file_inode {
 	struct timespec seen_mtime;    /* of the backing when last closed (A) */
 	struct timespec seen_ctime;    /* likewise (A) */
 	uint64_t seen_size;	       /* likewise; for close-to-open (A) */
+	_Atomic bool changed_by_us;    /* since those were noted */
 	_Atomic unsigned int users;    /* of the descriptors (A) */
 	struct backing_fds fds;	       /* constant while users > 0 (A) */
 };

@@ -12,11 +12,13 @@
 
 #include "fs/copy_taker.h"
 
+#include <errno.h>
 #include <fcntl.h>
 
 /*
  * The pages are there already, and locked: who waits for one of them may be the
- * taker. So nobody is held back for longer than BALANCE_PAUSE_MAX.
+ * taker. So nobody is held back for longer than BALANCE_PAUSE_MAX, unless copies
+ * are being taken back meanwhile.
  */
 #define WAIT_STEP_NS (500 * 1000)
 
@@ -28,7 +30,7 @@ static bool is_taker(fuse_req_t req, const struct session *s)
 	const struct copy_taker *t = s->vol->fs->copies.taker;
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 
-	return t && ctx->pid == t->pid && ctx->uid == 0;
+	return t && ctx->pid == atomic_load(&t->pid) && ctx->uid == 0;
 }
 
 bool copy_open(fuse_req_t req, fuse_ino_t ino,
@@ -58,6 +60,10 @@ bool copy_write(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 
 	if (fi->fh != TAKER_HANDLE)
 		return false;
+	if (fi->writepage) { /* others' data: never to be lost */
+		fuse_reply_err(req, EIO);
+		return true;
+	}
 	end = atomic_load(&inode_of(s, ino)->size);
 	fuse_reply_write(req, at < end ? min_of(size, (size_t)(end - at)) : 0);
 	return true;
@@ -91,6 +97,11 @@ static void wait_more(struct request *rq)
 			    (unsigned int)(pages_of(rq->offset + rq->size) -
 					   first));
 
+	/* As long as others' copies go there is hope. */
+	if (atomic_load(&fs->copies.nr_taken) != rq->nr_taken) {
+		rq->nr_taken = atomic_load(&fs->copies.nr_taken);
+		rq->patience_ns = os_now_ns() + BALANCE_PAUSE_MAX;
+	}
 	if (!fits && !held && os_now_ns() < rq->patience_ns &&
 	    request_try_park(&fs->requests, rq, WAIT_STEP_NS, wait_more))
 		return;
@@ -103,6 +114,7 @@ void copy_wait(struct request *rq, void (*after)(struct request *rq))
 {
 	vmstat_inc(rq->fs->mm, COPY_WAIT);
 	rq->after = after;
+	rq->nr_taken = atomic_load(&rq->fs->copies.nr_taken);
 	rq->patience_ns = os_now_ns() + BALANCE_PAUSE_MAX;
 	wait_more(rq);
 }
@@ -131,7 +143,9 @@ static bool is_direct(const struct volume *vol, int flags)
 
 void copy_choose(struct inode *inode, int flags, struct fuse_file_info *fi)
 {
-	fi->direct_io = is_direct(inode->vol, flags);
+	fi->direct_io = is_direct(inode->vol, flags) ||
+			(inode->vol->cache != CACHE_WRITEBACK &&
+			 kernel_copies_over(&inode->vol->fs->copies));
 	fi->parallel_direct_writes = fi->direct_io;
 	/* Others have changed it behind our back: what the kernel has is old. */
 	fi->keep_cache = !atomic_exchange(&inode->stale_copies, false);

@@ -412,9 +412,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 	if (copy_write(req, ino, size, offset, fi))
 		return;
 	hit.inode = inode_of(s, ino);
-	/* What the kernel writes back it has already, and must get rid of. */
-	fits = !copy_is_kept(fi) || copy_charge(hit.inode, hit.offset, size) ||
-	       fi->writepage;
+	fits = !copy_is_kept(fi) || copy_charge(hit.inode, hit.offset, size);
 	if (fi->kill_suidgid && s->vol->ops->has_suid(hit.inode)) {
 		op_queue(defer_write(req, ino, &hit), REQUEST_GROW,
 			 run_suid_write);

@@ -51,7 +51,7 @@ enum uring_state {
 /* One ring. (L) guarded by lock. */
 struct uring_queue {
 	_Alignas(CACHE_LINE) struct mutex lock; /* the submission queue (1) */
-	struct io_uring *ring;
+	struct io_uring *_Atomic ring;		/* NULL: not claimed yet */
 	struct uring *uring;
 	_Atomic bool asleep; /* (4) */
 	_Atomic bool quiet;  /* its thread calls no handler any more */
@@ -245,7 +245,8 @@ static void set_state(struct uring *u, enum uring_state state)
 {
 	atomic_store(&u->state, state);
 	for (unsigned int i = 0; i < atomic_load(&u->nr_claimed); i++)
-		wake(&u->queues[i]);
+		if (atomic_load(&u->queues[i].ring))
+			wake(&u->queues[i]);
 }
 
 void uring_drain(struct uring *u)

@@ -16,6 +16,7 @@
 #include "fs/kernel_copy.h"
 
 #include "fs/copy_taker.h"
+#include "fs/log.h"
 #include "fs/volume.h"
 #include "mm/page_alloc.h"
 
@@ -51,6 +52,7 @@ void inode_copies_init(struct inode_copies *ic, struct inode *inode)
 	ic->all = ic->mapped = false;
 	list_init(&ic->extents);
 	atomic_store(&ic->nr_open, 0);
+	atomic_store(&ic->nr_writers, 0);
 }
 
 static struct list_head *bucket_of(struct kernel_copies *k, uint64_t mapping,
@@ -121,6 +123,7 @@ static void drop(struct kernel_copies *k, struct copy_extent *e)
 	list_del_init(&e->queue);
 	list_del_init(&e->hash);
 	e->taking = false;
+	e->nr_failed = 0;
 	if (is_first(e)) {
 		e->inode->copies.all = false;
 		return;
@@ -142,12 +145,23 @@ bool kernel_copies_fit(struct kernel_copies *k)
 	return atomic_load_explicit(&k->nr, memory_order_relaxed) <= room(k);
 }
 
+bool kernel_copies_over(struct kernel_copies *k)
+{
+	return atomic_load_explicit(&k->nr, memory_order_relaxed) >
+	       room(k) + k->slack;
+}
+
+void kernel_copies_disable(struct kernel_copies *k)
+{
+	atomic_store(&k->off, true);
+}
+
 bool kernel_copies_charge(struct kernel_copies *k, struct inode *inode,
 			  uint64_t first, unsigned int nr)
 {
 	bool fit;
 
-	if (!k->taker || nr == 0)
+	if (!k->taker || nr == 0 || atomic_load(&k->off))
 		return true;
 	vmstat_add(k->mm, COPY_FILL, (long)nr);
 	mutex_lock(&k->lock);
@@ -217,13 +231,18 @@ bool kernel_copies_taking(struct kernel_copies *k, struct inode *inode,
 	return taking;
 }
 
-void kernel_copies_opened(struct inode *inode)
+void kernel_copies_opened(struct inode *inode, bool for_writing)
 {
 	atomic_fetch_add(&inode->copies.nr_open, 1);
+	if (for_writing)
+		atomic_fetch_add(&inode->copies.nr_writers, 1);
 }
 
-void kernel_copies_closed(struct kernel_copies *k, struct inode *inode)
+void kernel_copies_closed(struct kernel_copies *k, struct inode *inode,
+			  bool for_writing)
 {
+	if (for_writing)
+		atomic_fetch_sub(&inode->copies.nr_writers, 1);
 	if (atomic_fetch_sub(&inode->copies.nr_open, 1) > 1 || !k->taker)
 		return;
 	mutex_lock(&k->lock);
@@ -232,6 +251,25 @@ void kernel_copies_closed(struct kernel_copies *k, struct inode *inode)
 }
 
 /* --- taking back ----------------------------------------------------------- */
+
+/*
+ * Pages that are being read or written are left behind as well as mapped ones,
+ * but not most of them, and not twice. To write to the file is best,
+ * as it takes just the range; but only what is written by others too is open to
+ * that, and with a write-back cache in front the kernel would use the taker's
+ * open file for pages of others.
+ */
+static enum copy_take how_to_take(const struct copy_extent *e)
+{
+	const struct inode_copies *ic = &e->inode->copies;
+
+	if (!ic->mapped)
+		return COPY_TAKE_IDLE;
+	return atomic_load(&ic->nr_writers) > 0 &&
+			       e->inode->vol->cache != CACHE_WRITEBACK
+		       ? COPY_TAKE_RANGE
+		       : COPY_TAKE_FILE;
+}
 
 static void order_of(const struct copy_extent *e, struct copy_order *o)
 {
@@ -246,7 +284,7 @@ static void order_of(const struct copy_extent *e, struct copy_order *o)
 		.len = all ? 0 : bytes,
 		.mapping = e->inode->mapping.id,
 		.index = e->index,
-		.unmap = e->inode->copies.mapped,
+		.how = how_to_take(e),
 		.nr_left = (uint32_t)e->nr,
 	};
 }
@@ -254,10 +292,10 @@ static void order_of(const struct copy_extent *e, struct copy_order *o)
 /* The oldest, up to nr pages of them; how many orders that makes. */
 static unsigned int choose(struct kernel_copies *k, unsigned long nr)
 {
-	unsigned int n = 0;
+	unsigned int n = 0, most = COPY_ORDERS;
 
 	mutex_lock(&k->lock);
-	while (n < COPY_ORDERS && nr > 0 && !list_empty(&k->queue)) {
+	while (n < most && nr > 0 && !list_empty(&k->queue)) {
 		struct copy_extent *e =
 			list_first_entry(&k->queue, struct copy_extent, queue);
 
@@ -265,6 +303,9 @@ static unsigned int choose(struct kernel_copies *k, unsigned long nr)
 		e->taking = true;
 		e->fresh = 0;
 		order_of(e, &k->orders[n++]);
+		/* Those may take time, and others want the taker. */
+		if (how_to_take(e) == COPY_TAKE_RANGE)
+			most = COPY_ORDERS / 8;
 		nr -= min_of(nr, e->nr);
 	}
 	mutex_unlock(&k->lock);
@@ -276,25 +317,38 @@ static unsigned long settle(struct kernel_copies *k, const struct copy_order *o)
 	must_hold(k->lock)
 {
 	struct copy_extent *e = find(k, o->mapping, o->index);
-	unsigned long left, gone;
+	unsigned long left, gone, nr;
 
 	if (!e || !e->taking) /* forgotten meanwhile (2) */
 		return 0;
+	nr = e->nr;
 	left = o->nr_left + e->fresh;
 	if (!(is_first(e) && e->inode->copies.all))
 		left = min_of(left, (unsigned long)COPY_EXTENT_PAGES);
 	gone = e->nr - min_of(left, e->nr);
 	add(k, e, (long)left - (long)e->nr);
 	e->taking = false;
-	if (o->nr_left > 0) {
-		e->inode->copies.mapped = true;
+	if (o->nr_left > 0)
 		vmstat_inc(k->mm, COPY_TAKE_FAILED);
-	}
+	e->nr_failed = o->nr_left * 2ul > nr ? e->nr_failed + 1 : 0;
+	if (e->nr_failed >= 2)
+		e->inode->copies.mapped = true;
 	if (left > 0)
 		list_add_tail(&k->queue, &e->queue);
 	else
 		drop(k, e);
 	return gone;
+}
+
+/* The taker is gone; without another one nothing comes back. */
+static void revive(struct kernel_copies *k)
+{
+	vmstat_inc(k->mm, COPY_TAKER_DIED);
+	if (copy_taker_restart(k->taker) == 0)
+		log_line("the process that takes the kernel's copies back had "
+			 "ended; it was started again");
+	else
+		os_sleep_ns(PERIOD_NS);
 }
 
 /* Take up to nr pages back; how many it were. */
@@ -305,16 +359,18 @@ static unsigned long take_back(struct kernel_copies *k, unsigned long nr)
 
 	if (n == 0)
 		return 0;
-	copy_taker_take(k->taker, k->orders, n);
+	if (copy_taker_take(k->taker, k->orders, n) == -EIO)
+		revive(k);
 	mutex_lock(&k->lock);
 	for (unsigned int i = 0; i < n; i++) {
 		vmstat_inc(k->mm, COPY_TAKE_BACK);
-		if (k->orders[i].unmap)
+		if (k->orders[i].how != COPY_TAKE_IDLE)
 			vmstat_inc(k->mm, COPY_TAKE_UNMAP);
 		gone += settle(k, &k->orders[i]);
 	}
 	mutex_unlock(&k->lock);
 	vmstat_add(k->mm, COPY_TAKEN, (long)gone);
+	atomic_fetch_add(&k->nr_taken, gone);
 	return gone;
 }
 

@@ -35,10 +35,11 @@ struct copy_extent {
 	struct list_head hash;	   /* (K) */
 	struct list_head of_inode; /* (K) */
 	struct inode *inode;
-	uint64_t index;	     /* which 2 MiB of the file */
-	unsigned long nr;    /* pages, at most (K) */
-	unsigned long fresh; /* charged since it is being taken back (K) */
-	bool taking;	     /* (K) */
+	uint64_t index;		/* which 2 MiB of the file */
+	unsigned long nr;	/* pages, at most (K) */
+	unsigned long fresh;	/* charged since it is being taken back (K) */
+	bool taking;		/* (K) */
+	unsigned int nr_failed; /* tries that left some behind (K) */
 };
 
 /* What an inode has in the ledger; embedded in it. */
@@ -51,12 +52,21 @@ struct inode_copies {
 	bool all;		  /* (K) */
 	/* What is in vain taken from it is mapped; until its last close (K). */
 	bool mapped;
+	/* Open files for writing; changed and read at any time. */
+	_Atomic unsigned int nr_writers;
 	struct list_head extents; /* the others, by of_inode (K) */
 	/* Open files; changed and read at any time. */
 	_Atomic unsigned int nr_open;
 };
 
 enum { COPY_HASH_BITS = 10, COPY_ORDERS = 32 };
+
+/* How far the taker goes. */
+enum copy_take {
+	COPY_TAKE_IDLE,	 /* what is clean and not mapped */
+	COPY_TAKE_RANGE, /* mapped and dirty pages too, by writing to it */
+	COPY_TAKE_FILE,	 /* ... of all of the file, by opening it */
+};
 
 /* One extent to be taken back. */
 struct copy_order {
@@ -66,7 +76,7 @@ struct copy_order {
 	uint64_t offset, len; /* bytes; len 0: to the end of the file */
 	uint64_t mapping;     /* to find the extent again */
 	uint64_t index;	      /* likewise */
-	uint32_t unmap;	      /* mapped pages too */
+	uint32_t how;	      /* enum copy_take */
 	uint32_t nr_left;     /* answer: pages that are still there */
 };
 
@@ -84,7 +94,9 @@ struct kernel_copies {
 	struct page *hash_page;
 	struct list_head *hash;	  /* (lock) */
 	_Atomic unsigned long nr; /* pages charged; changed with the lock */
-	bool stop;		  /* (lock) */
+	_Atomic unsigned long nr_taken; /* ever */
+	_Atomic bool off; /* nothing is charged any more: no use */
+	bool stop;	  /* (lock) */
 	struct os_thread thread;
 	bool started;
 	struct shrinker shrinker;
@@ -112,6 +124,10 @@ void kernel_copies_stop(struct kernel_copies *k);
 bool kernel_copies_charge(struct kernel_copies *k, struct inode *inode,
 			  uint64_t first, unsigned int nr);
 bool kernel_copies_fit(struct kernel_copies *k);
+/* So many more than there is room for that no further file should be kept. */
+bool kernel_copies_over(struct kernel_copies *k);
+/* The taker turned out to be of no use: nothing is charged from now on. */
+void kernel_copies_disable(struct kernel_copies *k);
 
 /*
  * Are some of these being taken back? Then whoever asked for them must not be
@@ -134,8 +150,9 @@ bool kernel_copies_receive(struct kernel_copies *k, size_t bytes);
  */
 void kernel_copies_forget(struct kernel_copies *k, struct inode *inode);
 
-/* One open file of the inode more, or less. */
-void kernel_copies_opened(struct inode *inode);
-void kernel_copies_closed(struct kernel_copies *k, struct inode *inode);
+/* One open file of the inode more, or less; for_writing alike in both. */
+void kernel_copies_opened(struct inode *inode, bool for_writing);
+void kernel_copies_closed(struct kernel_copies *k, struct inode *inode,
+			  bool for_writing);
 
 #endif

@@ -45,7 +45,8 @@ enum { DRAIN_PATIENCE_S = 30 };
  * swapped out nothing: for each random access to a mapping it would be swapped
  * in, in vain (80/20 over three times memory: a fifth of the rate).
  */
-#define READ_AHEAD (128ul << 10)
+#define READ_AHEAD_MAX (128ul << 10)
+enum { READ_AHEAD_SHARE = 1024 };
 
 #define POLL_NS (50 * NSEC_PER_MSEC)
 
@@ -257,6 +258,29 @@ static struct volume *open_volume(struct process *p, const struct source *s,
 	return file_volume_open(&p->fs, fd, access, err);
 }
 
+/*
+ * Nothing can be taken back from it: not all that root may do elsewhere may it
+ * do here. Then the kernel is to keep nothing, if it was not asked to.
+ */
+static int show_taker(struct process *p, struct volume *vol)
+{
+	int err = copy_taker_mounted(&p->taker, vol->number, vol->mountpoint);
+	enum cache_mode cache = p->options.cache;
+
+	if (!err || cache == CACHE_KERNEL || cache == CACHE_WRITEBACK)
+		return err;
+	kernel_copies_disable(&p->fs.copies);
+	p->has_taker = false;
+	vol->cache = CACHE_USER;
+	return 0;
+}
+
+/* Less where the budget is small: each reader has as much on its way. */
+static size_t read_ahead(const struct process *p)
+{
+	return min_of(p->options.mem / READ_AHEAD_SHARE, READ_AHEAD_MAX);
+}
+
 static int start_mount(struct process *p, struct mount *m)
 {
 	struct volume *vol;
@@ -290,12 +314,11 @@ static int start_mount(struct process *p, struct mount *m)
 					  .transport = &p->transport,
 					  .options = p->options.fuse });
 	if (!err && p->has_taker)
-		err = copy_taker_mounted(&p->taker, vol->number,
-					 vol->mountpoint);
+		err = show_taker(p, vol);
 	if (!err)
 		p->bdi_error = bdi_setup(vol->mountpoint,
 					 p->options.mmap_dirty / p->nr,
-					 m->source.anon ? 0 : READ_AHEAD);
+					 m->source.anon ? 0 : read_ahead(p));
 	return err;
 }
 
@@ -538,7 +561,7 @@ static int run(struct process *p, int ready)
 		fs_destroy(&p->fs);
 		fuse_buffer_destroy(&p->buffers);
 	}
-	if (p->has_taker)
+	if (p->fs.copies.taker)
 		copy_taker_stop(&p->taker);
 	return p->lost ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -4,6 +4,7 @@
 #include "fs/fs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 struct open_file *open_file_alloc(struct volume *vol)
 {
@@ -24,7 +25,8 @@ int open_file_begin(struct open_file *file, struct inode *inode, int flags)
 		return err;
 	mutex_init(&file->lock);
 	file->inode = inode;
-	kernel_copies_opened(inode);
+	file->for_writing = (flags & O_ACCMODE) != O_RDONLY;
+	kernel_copies_opened(inode, file->for_writing);
 	mutex_lock(&vol->opens_lock);
 	list_add(&vol->open_files, &file->link);
 	mutex_unlock(&vol->opens_lock);
@@ -40,8 +42,8 @@ void open_file_release(struct open_file *file)
 	mutex_lock(&vol->opens_lock);
 	list_del(&file->link);
 	mutex_unlock(&vol->opens_lock);
+	kernel_copies_closed(&vol->fs->copies, inode, file->for_writing);
 	open_file_free(vol, file);
-	kernel_copies_closed(&vol->fs->copies, inode);
 	vol->ops->release(inode);
 	inode_put(inode);
 }

@@ -12,6 +12,7 @@ struct open_file {
 	struct inode *inode;
 	struct mutex lock; /* of the window */
 	struct readahead ra;
+	bool for_writing;
 	_Atomic pgoff_t last_written; /* page of the last write */
 	uint32_t wb_err_since; /* errors up to here were reported (lock) */
 };

@@ -415,15 +415,15 @@ void rw_write_slow(struct request *rq)
 	if (!err) {
 		rwlock_lock_shared(&rq->inode->io_lock);
 		err = write_pages(rq, GFP_KERNEL | GFP_GROWTH);
+		/* From the last frames: a copy in the kernel stands for it. */
+		if (err == -ENOMEM && rq->mapped &&
+		    kernel_copies_receive(&rq->vol->fs->copies,
+					  rq->size - rq->done))
+			err = write_pages(rq, GFP_KERNEL | GFP_RESERVE);
 		rwlock_unlock_shared(&rq->inode->io_lock);
 	}
 	if (err == -EAGAIN) { /* a page that it may not wait for */
 		request_park(e, rq, BALANCE_PAUSE_MAX / 10, write_again);
-		return;
-	}
-	if (err == -ENOMEM && rq->mapped &&
-	    kernel_copies_receive(&rq->vol->fs->copies, rq->size - rq->done)) {
-		request_queue(e, rq, REQUEST_GROW);
 		return;
 	}
 	if (err == -ENOMEM) {

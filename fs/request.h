@@ -83,6 +83,7 @@ struct request {
 	void (*unpark)(struct request *rq);
 	/* held back for the kernel's copies: until when, and what comes then */
 	uint64_t patience_ns;
+	unsigned long nr_taken; /* of kernel_copies, then */
 	void (*after)(struct request *rq);
 	struct page *pages[REQUEST_PAGES_MAX];
 };

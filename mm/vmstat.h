@@ -132,6 +132,7 @@
 	X(COPY_TAKE_FAILED, copy_take_failed)           \
 	X(COPY_WAIT, copy_wait)                         \
 	X(COPY_RECEIVE, copy_receive)                   \
+	X(COPY_TAKER_DIED, copy_taker_died)             \
 	X(COPY_OVER, copy_over)                         \
 	X(REPLY_HANDED_OVER, reply_handed_over)         \
 	X(INODE_PRUNE_ASKED, inode_prune_asked)         \
