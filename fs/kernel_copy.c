@@ -359,7 +359,7 @@ static unsigned long take_back(struct kernel_copies *k, unsigned long nr)
 
 	if (n == 0)
 		return 0;
-	if (copy_taker_take(k->taker, k->orders, n) == -EIO)
+	if (k->take(k->taker, k->orders, n) == -EIO)
 		revive(k);
 	mutex_lock(&k->lock);
 	for (unsigned int i = 0; i < n; i++) {
@@ -528,6 +528,7 @@ int kernel_copies_start(struct kernel_copies *k, struct mm *mm,
 
 	*k = (struct kernel_copies){
 		.mm = mm,
+		.take = copy_taker_take,
 		.max = pages - pages / MAX_SHARE,
 		.transit = min_of(pages / TRANSIT_SHARE, TRANSIT_MAX),
 		.slack = min_of(pages / SLACK_SHARE, SLACK_MAX),

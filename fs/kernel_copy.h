@@ -83,10 +83,13 @@ struct copy_order {
 struct kernel_copies {
 	struct mm *mm;
 	struct copy_taker *taker; /* NULL: copies are not counted */
-	unsigned long max;	  /* pages the balloon may have */
-	unsigned long min;	  /* ... and always has */
-	unsigned long transit;	  /* ... of them for reads not seen yet */
-	unsigned long slack;	  /* ... and kept ahead of those that come */
+	/* copy_taker_take(), or a test's. */
+	int (*take)(struct copy_taker *t, struct copy_order *orders,
+		    unsigned int nr);
+	unsigned long max;     /* pages the balloon may have */
+	unsigned long min;     /* ... and always has */
+	unsigned long transit; /* ... of them for reads not seen yet */
+	unsigned long slack;   /* ... and kept ahead of those that come */
 
 	struct mutex lock;
 	struct cond more;	/* something to do for the thread */
