@@ -143,11 +143,17 @@ static bool is_direct(const struct volume *vol, int flags)
 
 void copy_choose(struct inode *inode, int flags, struct fuse_file_info *fi)
 {
+	struct session *s = inode->vol->session;
+
 	fi->direct_io = is_direct(inode->vol, flags) ||
 			(inode->vol->cache != CACHE_WRITEBACK &&
 			 kernel_copies_over(&inode->vol->fs->copies));
 	fi->parallel_direct_writes = fi->direct_io;
 	/* Others have changed it behind our back: what the kernel has is old. */
 	fi->keep_cache = !atomic_exchange(&inode->stale_copies, false);
+	/* Its size, too, cuts what is read. A negative offset waits for none. */
+	if (!fi->keep_cache)
+		fuse_lowlevel_notify_inval_inode(s->se, inode_nodeid(inode), -1,
+						 0);
 	fi->noflush = 1;
 }
