@@ -39,6 +39,7 @@ supervise() {
 	if ! clean_dir "$work" && [ $rc = 0 ]; then
 		rc=1
 	fi
+	[ ! -e "$work.cgroup" ] || leave_cgroup || rc=1
 	exit $rc
 }
 
@@ -76,6 +77,38 @@ fails_with() {
 	*"$text"*) ;;
 	*) fail "'$*' says '$said', should say '$text'" ;;
 	esac
+}
+
+# Into a memory cgroup of the test's own, of version 1 or 2, where there is one:
+# sets CGROUP, else CACHED, for kernel_cache.py. It goes at the end of the script.
+own_cgroup() {
+	local top
+
+	top=$(findmnt -nro TARGET -t cgroup -O memory | head -n 1)
+	if [ -z "$top" ]; then
+		top=$(findmnt -nro TARGET -t cgroup2 | head -n 1)
+		echo +memory >"$top/cgroup.subtree_control"
+	fi
+	export CGROUP=$top/${work##*/}
+	if mkdir "$CGROUP" && echo "$CGROUP" >"$work.cgroup" &&
+		[ -e "$CGROUP/memory.stat" ] && echo $$ >"$CGROUP/cgroup.procs"; then
+		return
+	fi
+	unset CGROUP
+	CACHED=$(awk '/^Cached:/ { print $2 * 1024 }' /proc/meminfo)
+	export CACHED
+} 2>/dev/null
+
+# When everything in it has ended.
+leave_cgroup() {
+	local dir n=100
+
+	read -r dir <"$work.cgroup"
+	until rmdir "$dir" 2>/dev/null; do
+		[ $((n--)) -gt 0 ] || return 1
+		sleep 0.05
+	done
+	rm -f "$work.cgroup"
 }
 
 # The kernel's switch for FUSE over io_uring.

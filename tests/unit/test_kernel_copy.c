@@ -41,7 +41,7 @@ static struct {
 	struct mutex lock;
 	bool held[NR_FILES][FILE_PAGES];
 	bool pinned[NR_FILES][FILE_PAGES];
-	unsigned long nr_takes, nr_unmaps;
+	_Atomic unsigned long nr_takes, nr_unmaps;
 	int percent; /* of the pages that take() lets pass it by */
 	int error;   /* take() fails with it */
 	bool slow;
