@@ -76,8 +76,15 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid,
 
 	(void)fi;
 	if (control_has(ino)) {
-		/* "echo 1 >file" truncates first; let it. */
-		if (!(valid & FUSE_SET_ATTR_SIZE) ||
+		/*
+		 * "echo 1 >file" truncates first; let it. With
+		 * cache=writeback the kernel then hands in the time.
+		 */
+		int let = FUSE_SET_ATTR_SIZE;
+
+		if (session_of(req)->vol->cache == CACHE_WRITEBACK)
+			let |= FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_CTIME;
+		if (!(valid & let) ||
 		    control_getattr(session_of(req)->vol->control, ino, &st) <
 			    0)
 			fuse_reply_err(req, EPERM);
