@@ -36,7 +36,7 @@ with Watch(mnt, what) as w:
         version[n] = 1
         stalls(m.__setitem__, slice(n * PAGE, (n + 1) * PAGE), page(n))
     # And again, in part, while most of it is on its way or gone.
-    for n in rnd.sample(range(nr), nr // 4):
+    for n in rnd.sample(range(nr), nr // 8):
         version[n] += 1
         stalls(m.__setitem__, slice(n * PAGE, (n + 1) * PAGE), page(n))
     for n in rnd.sample(range(nr), 500):
@@ -44,7 +44,7 @@ with Watch(mnt, what) as w:
     stalls(m.flush)
     for n in rnd.sample(range(nr), nr):
         assert os.pread(fd, PAGE, n * PAGE) == page(n), ("pread", n)
-    for n in range(nr):
+    for n in rnd.sample(range(nr), 1000):
         assert m[n * PAGE:(n + 1) * PAGE] == page(n), ("mapped", n)
     m.close()
     os.fsync(fd)
@@ -84,7 +84,7 @@ run() {
 }
 
 for bad in 0 1 1023k 100k x 8Q -1 '' 40M; do
-	for mode in auto user; do
+	for mode in auto; do
 		said=$(timeout 20 "$plimsoll" -o "mem=64M,cache=$mode,mmap_dirty=$bad" \
 			"$src" "$mnt" 2>&1) && fail "mmap_dirty=$bad is accepted"
 		equal "lines for mmap_dirty=$bad" "$(wc -l <<<"$said")" 1
