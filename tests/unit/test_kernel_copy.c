@@ -70,7 +70,7 @@ static int take(struct copy_taker *t, struct copy_order *orders,
 			o->len ? first + (o->len >> PAGE_SHIFT) : FILE_PAGES;
 		int f = 0;
 
-		w.nr_unmaps += o->unmap;
+		w.nr_unmaps += o->how != COPY_TAKE_IDLE;
 		while (f < NR_FILES && w.files[f].nodeid != o->nodeid)
 			f++;
 		assert_true(f < NR_FILES);
@@ -108,13 +108,13 @@ static void make_file(int n)
 
 static void open_file(int n)
 {
-	kernel_copies_opened(&w.files[n].inode);
+	kernel_copies_opened(&w.files[n].inode, false);
 	w.files[n].open++;
 }
 
 static void close_file(int n)
 {
-	kernel_copies_closed(copies(), &w.files[n].inode);
+	kernel_copies_closed(copies(), &w.files[n].inode, false);
 	w.files[n].open--;
 }
 
