@@ -337,6 +337,9 @@ static void grow_size(struct file_inode *fi, uint64_t start, uint64_t end)
 {
 	struct inode *inode = &fi->inode;
 
+	/* It does not shrink under us, who have io_lock. */
+	if (max_of(start, end) <= atomic_load(&inode->size))
+		return;
 	mutex_lock(&inode->time_lock);
 	if (start > atomic_load(&inode->size))
 		fi->maybe_sparse = true;

@@ -55,6 +55,9 @@ static bool put_on_dirty_list(struct address_space *m) must_hold(m->lock)
 	struct writeback *wb = &m->mm->writeback;
 	bool added = false;
 
+	/* It leaves the list with both locks held: no need for the other. */
+	if (atomic_load(&m->on_dirty_list))
+		return false;
 	mutex_lock(&wb->lock);
 	if (!m->on_dirty_list) {
 		m->on_dirty_list = true;
@@ -154,6 +157,9 @@ static void wake_flusher(struct mm *mm, bool all)
 {
 	struct writeback *wb = &mm->writeback;
 
+	/* It will look again, and at what was done before this. */
+	if (atomic_load(&wb->wanted) && (!all || atomic_load(&wb->want_all)))
+		return;
 	mutex_lock(&wb->lock);
 	wb->want_all |= all;
 	if (!wb->wanted) {

@@ -23,8 +23,9 @@ struct writeback {
 	struct cond work;	/* something for the flusher */
 	struct os_thread flusher;
 	bool running;		   /* (lock) */
-	bool stop, wanted;	   /* (lock) */
-	bool want_all;		   /* not only what is old enough (lock) */
+	bool stop;		   /* (lock) */
+	_Atomic bool wanted;	   /* set with (lock), read at any time */
+	_Atomic bool want_all;	   /* not only what is old enough (likewise) */
 	uint64_t pass;		   /* of writeback_sync() (lock) */
 	unsigned int nr_releasing; /* off the list, owner being told (lock) */
 	_Atomic bool stuck;	   /* the last pass wrote nothing, for errors */
