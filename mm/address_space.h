@@ -104,8 +104,22 @@ struct address_space_ops {
 };
 
 /*
+ * One round of the flusher through a mapping: in several passes if there is much
+ * to write, from where the last one ended. What is dirtied again behind it waits
+ * for the next round.
+ */
+struct flush_round {
+	pgoff_t first, last; /* what is left of it */
+	pgoff_t skipped_first,
+		skipped_last; /* all that was locked is between */
+	bool skipped;
+	bool under_way;
+	uint64_t began_ns;
+};
+
+/*
  * (C) constant, (L) guarded by lock, (B) by the id table, (W) by
- * mm->writeback.lock.
+ * mm->writeback.lock, (F) of the one who has set wb_busy.
  */
 struct address_space {
 	struct mm *mm;			     /* (C) */
@@ -138,8 +152,10 @@ struct address_space {
 	_Atomic bool wb_leave;
 	uint64_t dirtied_ns; /* when the first page was (W) */
 	uint64_t retry_ns;   /* not before, after an error (W) */
+	uint64_t kicked_ns;  /* when wb_now was set by others (W) */
 	/* The last writeback_sync(), and flusher's pass, that saw it (W). */
 	uint64_t sync_pass, flush_pass;
+	struct flush_round round; /* (F) */
 };
 
 #define MAPPING_HASH_BITS 10

@@ -62,7 +62,7 @@ static bool put_on_dirty_list(struct address_space *m) must_hold(m->lock)
 	if (!m->on_dirty_list) {
 		m->on_dirty_list = true;
 		m->dirtied_ns = os_now_ns();
-		m->retry_ns = 0;
+		m->retry_ns = m->kicked_ns = 0;
 		atomic_store(&m->wb_leave, false);
 		/* All it has is newer than every sync that has begun. */
 		m->sync_pass = wb->pass;
@@ -250,7 +250,8 @@ void page_run_write_done(struct page_run *run, int err)
 		vmstat_inc(mm, WRITE_IO_ERROR);
 		errseq_set(&m->wb_err, err);
 		mutex_lock(&wb->lock);
-		m->retry_ns = os_now_ns() + RETRY_NS;
+		m->kicked_ns = os_now_ns();
+		m->retry_ns = m->kicked_ns + RETRY_NS;
 		m->wb_now = true; /* then, whatever its age */
 		mutex_unlock(&wb->lock);
 	} else {
@@ -286,7 +287,9 @@ struct write_pass {
 	enum xa_tag tag;     /* which pages */
 	unsigned long quota; /* pages */
 	unsigned long nr;    /* pages begun */
-	bool incomplete;     /* left some behind that were dirty before */
+	pgoff_t next;	     /* to go on with when the quota was used up */
+	bool skipped;	     /* some that were locked, from, to: */
+	pgoff_t skipped_first, skipped_last;
 };
 
 static void run_submit(struct page_run *run)
@@ -418,6 +421,14 @@ static bool take_page(struct address_space *m, struct page *page,
 	return taken;
 }
 
+static void note_skipped(struct write_pass *p, pgoff_t index)
+{
+	if (!p->skipped)
+		p->skipped_first = index; /* they come in order */
+	p->skipped_last = index;
+	p->skipped = true;
+}
+
 /* A run of the page at *index or next, which gather() could not have. */
 static struct page_run *take_alone(struct address_space *m, pgoff_t *index,
 				   struct write_pass *p)
@@ -430,7 +441,8 @@ static struct page_run *take_alone(struct address_space *m, pgoff_t *index,
 		return NULL;
 	}
 	if (!take_page(m, page, p)) {
-		p->incomplete |= page_test(page, PG_dirty);
+		if (page_test(page, PG_dirty))
+			note_skipped(p, *index);
 		page_put(m->mm, page);
 		return NULL;
 	}
@@ -460,11 +472,13 @@ static void write_pages(struct address_space *m, struct write_pass *p)
 			index = run->first + run->nr - 1;
 			run_submit(run);
 		}
-		if (p->nr >= p->quota)
-			p->incomplete = true;
-		if (p->nr >= p->quota || index >= p->last)
+		if (index >= p->last)
 			break;
 		index++;
+		if (p->nr >= p->quota) {
+			p->next = index;
+			break;
+		}
 	}
 	page_io_kick(mm->io);
 }
@@ -539,6 +553,7 @@ void writeback_kick(struct address_space *m)
 	listed = m->on_dirty_list;
 	if (listed) {
 		m->wb_now = true;
+		m->kicked_ns = os_now_ns();
 		atomic_store(&m->wb_leave, true);
 	}
 	mutex_unlock(&wb->lock);
@@ -611,12 +626,14 @@ static void put_back(struct address_space *m, uint64_t started_ns,
 	if (clean) {
 		list_del(&m->dirty_link);
 		m->on_dirty_list = false;
+		m->round.under_way = false;
 		wb->nr_releasing++;
 	} else {
 		if (started_ns)
 			m->dirtied_ns = started_ns;
-		else
-			m->wb_now = true; /* the rest, at the next pass */
+		/* The rest, or what came since, at the next pass. */
+		if (m->kicked_ns >= started_ns)
+			m->wb_now = true;
 		list_move_tail(&wb->dirty, &m->dirty_link);
 	}
 	m->wb_busy = false;
@@ -651,6 +668,48 @@ static void update_rate(struct mm *mm, uint64_t *then_ns, unsigned long *then)
 	*then = written;
 }
 
+/* What the next pass of the round begins with. Returns false: it has ended. */
+static bool round_goes_on(struct flush_round *r, const struct write_pass *p)
+{
+	if (p->skipped) {
+		r->skipped_first =
+			r->skipped ? min_of(r->skipped_first, p->skipped_first)
+				   : p->skipped_first;
+		r->skipped_last =
+			r->skipped ? max_of(r->skipped_last, p->skipped_last)
+				   : p->skipped_last;
+		r->skipped = true;
+	}
+	r->under_way = true;
+	if (p->next > 0) {
+		r->first = p->next;
+	} else if (r->skipped) {
+		r->first = r->skipped_first;
+		r->last = r->skipped_last;
+		r->skipped = false;
+	} else {
+		r->under_way = false;
+	}
+	return r->under_way;
+}
+
+/* One pass over a mapping that is busy for us. Returns how many pages begun. */
+static unsigned long flush_mapping(struct address_space *m)
+{
+	struct flush_round *r = &m->round;
+	struct write_pass p = { .tag = XA_DIRTY, .quota = PASS_PAGES };
+
+	if (!r->under_way)
+		*r = (struct flush_round){ .last = UINT64_MAX,
+					   .began_ns = os_now_ns() };
+	p.first = r->first;
+	p.last = r->last;
+	write_pages(m, &p);
+	/* From then on m may be gone. */
+	put_back(m, round_goes_on(r, &p) ? 0 : r->began_ns, 0);
+	return p.nr;
+}
+
 static void flusher_pass(struct mm *mm, bool all, uint64_t pass)
 {
 	bool resting = false, others = false, again = false;
@@ -660,15 +719,10 @@ static void flusher_pass(struct mm *mm, bool all, uint64_t pass)
 	vmstat_inc(mm, FLUSHER_RUN);
 	while ((m = take_due(mm, all || over_background(mm), pass, &resting,
 			     &others))) {
-		struct write_pass p = { .last = UINT64_MAX,
-					.tag = XA_DIRTY,
-					.quota = PASS_PAGES };
-		uint64_t started = os_now_ns();
+		unsigned long nr = flush_mapping(m);
 
-		write_pages(m, &p);
-		begun += p.nr;
-		again |= p.nr >= p.quota;
-		put_back(m, p.incomplete ? 0 : started, 0);
+		begun += nr;
+		again |= nr >= PASS_PAGES;
 	}
 	if (again)
 		wake_flusher(mm, all);

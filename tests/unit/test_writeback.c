@@ -716,6 +716,49 @@ static void flusher_writes_above_the_background_mark(void **state)
 	mm_destroy(mm);
 }
 
+/*
+ * A page that is written to again while its file is being flushed, in more than
+ * one pass, is not written again before the rest of the file was.
+ */
+static void flusher_goes_round_a_hot_file(void **state)
+{
+	enum { NR_HOT = 9000 };
+	struct mm *mm = unit_mm(64ul << 20);
+	struct fake_file *hot = fake_create(mm, NR_HOT);
+	unsigned int nr_first = 0, nr_last = 0;
+
+	(void)state;
+	assert_int_equal(vm_set(mm, VM_DIRTY_EXPIRE_CENTISECS, 360000), 0);
+	assert_int_equal(vm_set(mm, VM_DIRTY_RATIO, 100), 0);
+	assert_int_equal(vm_set(mm, VM_DIRTY_BACKGROUND_RATIO, 99), 0);
+	atomic_store(&hot->mode, FAKE_QUEUED);
+	for (pgoff_t i = 0; i < NR_HOT; i++)
+		assert_int_equal(fake_write(hot, i, i + 1), 0);
+	writeback_kick(&hot->mapping);
+	for (unsigned int seen = 0; nr_last == 0;) {
+		mutex_lock(&hot->lock);
+		for (; seen < hot->nr_log; seen++) {
+			const struct fake_log *l = &hot->log[seen];
+
+			nr_first += l->first == 0;
+			nr_last += l->first + l->nr == NR_HOT;
+		}
+		mutex_unlock(&hot->lock);
+		if (!fake_complete(hot))
+			unit_nap();
+		assert_int_equal(fake_write(hot, 0, 1), 0);
+	}
+	assert_int_equal(nr_first, 1);
+	atomic_store(&hot->mode, FAKE_INLINE);
+	while (fake_complete(hot))
+		;
+	assert_int_equal(writeback_sync(mm, NULL), 0);
+	for (pgoff_t i = 0; i < NR_HOT; i++)
+		assert_int_equal(atomic_load(&hot->disk[i]), i ? i + 1 : 1);
+	fake_destroy(hot);
+	mm_destroy(mm);
+}
+
 /* --- all at once ---------------------------------------------------------- */
 
 enum { NR_WRITERS = 2, NR_WRITES = 4000 };
@@ -813,6 +856,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(flusher_writes_what_is_asked_for),
 		cmocka_unit_test(flusher_writes_what_is_old),
 		cmocka_unit_test(flusher_writes_above_the_background_mark),
+		cmocka_unit_test(flusher_goes_round_a_hot_file),
 		cmocka_unit_test(nothing_is_lost_when_all_run_at_once),
 	};
 
