@@ -39,7 +39,7 @@ int bdi_setup(const char *mountpoint, size_t dirty, size_t ahead)
 	err = set(dev, "strict_limit", 1);
 	/* The kernel begins to slow down near three quarters. */
 	if (!err)
-		err = set(dev, "max_bytes", dirty / 3 * 4);
+		err = set(dev, "max_bytes", dirty * 4 / 3);
 	if (!err)
 		err = set(dev, "read_ahead_kb", ahead >> 10);
 	return err;

@@ -384,7 +384,7 @@ static void what_stays_is_asked_for_as_mapped(void **state)
 			read_pages(n, rnd(FILE_PAGES - READ_MAX), READ_MAX,
 				   false);
 	open_file(0);
-	for (int i = 0; i < 5000 && !vmstat_read(mm, COPY_TAKE_UNMAP); i++)
+	for (int i = 0; i < 100000 && !vmstat_read(mm, COPY_TAKE_UNMAP); i++)
 		unit_nap();
 	assert_true(vmstat_read(mm, COPY_TAKE_UNMAP) > 0);
 	assert_true(vmstat_read(mm, COPY_TAKE_FAILED) > 0);
