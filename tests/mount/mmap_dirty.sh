@@ -75,8 +75,9 @@ limits_are() {
 
 	equal strict_limit "$(bdi strict_limit)" 1
 	bytes=$(bdi max_bytes)
-	[ "$bytes" -le "$1" ] && [ "$bytes" -ge $(($1 - $1 / 20 - 65536)) ] ||
+	if [ "$bytes" -gt "$1" ] || [ "$bytes" -lt $(($1 - $1 / 20 - 65536)) ]; then
 		fail "max_bytes is $bytes, should be $1"
+	fi
 }
 
 run() {
