@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -26,7 +27,7 @@
 
 enum message_type { TAKER_HELLO, TAKER_MOUNTED, TAKER_UNMOUNTING, TAKER_TAKE };
 
-enum { TAKER_FD = 3 };
+enum { TAKER_FD = 3, URGENT = -20 };
 
 struct message {
 	enum message_type type;
@@ -86,7 +87,10 @@ static int64_t count_pages(int fd, uint64_t offset, uint64_t len)
 struct taker {
 	int mounts[COPY_TAKER_MOUNTS];	  /* clones, or -1 */
 	dev_t devices[COPY_TAKER_MOUNTS]; /* theirs */
-	char *zeroes; /* chunk bytes that are never touched */
+	/* Open from the last order to the next: most are of the same file. */
+	struct copy_order opened;
+	int opened_fd; /* or -1 */
+	char *zeroes;  /* chunk bytes that are never touched */
 	size_t chunk;
 };
 
@@ -147,10 +151,30 @@ static void unmap_order(const struct taker *t, int fd,
 		unmap(t, fd, o->offset, end);
 }
 
-/* True: there is nothing to be taken, or it cannot be told. */
-static bool take_idle(int mount, struct copy_order *o)
+static void close_node(struct taker *t)
 {
-	int fd = open_node(mount, o, O_RDONLY);
+	if (t->opened_fd >= 0)
+		close(t->opened_fd);
+	t->opened_fd = -1;
+}
+
+/* Open for reading, for this order and those behind it. */
+static int open_idle(struct taker *t, const struct copy_order *o)
+{
+	if (t->opened_fd >= 0 && t->opened.mount == o->mount &&
+	    t->opened.nodeid == o->nodeid &&
+	    t->opened.generation == o->generation)
+		return t->opened_fd;
+	close_node(t);
+	t->opened = *o;
+	t->opened_fd = open_node(t->mounts[o->mount], o, O_RDONLY);
+	return t->opened_fd;
+}
+
+/* True: there is nothing to be taken, or it cannot be told. */
+static bool take_idle(struct taker *t, struct copy_order *o)
+{
+	int fd = open_idle(t, o);
 	int64_t left;
 
 	if (fd < 0) {
@@ -160,19 +184,18 @@ static bool take_idle(int mount, struct copy_order *o)
 	}
 	posix_fadvise(fd, (off_t)o->offset, (off_t)o->len, POSIX_FADV_DONTNEED);
 	left = count_pages(fd, o->offset, o->len);
-	close(fd);
 	if (left >= 0)
 		o->nr_left = (uint32_t)left;
 	return left <= 0;
 }
 
-static void take(const struct taker *t, struct copy_order *o)
+static void take(struct taker *t, struct copy_order *o)
 {
 	int mount = o->mount < COPY_TAKER_MOUNTS ? t->mounts[o->mount] : -1;
 	int64_t left;
 	int fd = -1;
 
-	if (mount < 0 || take_idle(mount, o) || o->how == COPY_TAKE_IDLE)
+	if (mount < 0 || take_idle(t, o) || o->how == COPY_TAKE_IDLE)
 		return;
 	if (o->how == COPY_TAKE_RANGE)
 		fd = open_node(mount, o, O_RDWR);
@@ -272,6 +295,7 @@ static void obey(struct taker *t, struct message *m)
 	case TAKER_TAKE:
 		for (uint32_t i = 0; i < m->nr && i < COPY_ORDERS; i++)
 			take(t, &m->orders[i]);
+		close_node(t);
 		break;
 	}
 }
@@ -286,11 +310,13 @@ int copy_taker_main(void)
 				   .events = POLLPRI } };
 
 	setsid();
+	copy_taker_hurry();
 	prctl(PR_SET_NAME, "plimsoll-copies");
 	/* Its end is plimsoll's, whoever asks for it. */
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+	t.opened_fd = -1;
 	for (int i = 0; i < COPY_TAKER_MOUNTS; i++)
 		t.mounts[i] = -1;
 	for (;;) {
@@ -306,6 +332,12 @@ int copy_taker_main(void)
 		if (send(TAKER_FD, &m, sizeof(m), MSG_NOSIGNAL) < 0)
 			return EXIT_FAILURE;
 	}
+}
+
+void copy_taker_hurry(void)
+{
+	/* Of this thread alone, on Linux. Not allowed: it will be slower. */
+	setpriority(PRIO_PROCESS, 0, URGENT);
 }
 
 /* --- plimsoll's end ---------------------------------------------------------- */

@@ -71,6 +71,12 @@ void copy_taker_unmounting(struct copy_taker *t, unsigned int mount);
 int copy_taker_take(struct copy_taker *t, struct copy_order *orders,
 		    unsigned int nr);
 
+/*
+ * The calling thread shall not wait for a CPU behind those whose pages it takes
+ * back: there may be many of them, and all of them fill while it waits.
+ */
+void copy_taker_hurry(void);
+
 /* The main function of that process. */
 int copy_taker_main(void);
 

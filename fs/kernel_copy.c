@@ -32,6 +32,9 @@ enum { MAX_SHARE = 4, TRANSIT_SHARE = 32, SLACK_SHARE = 32 };
 #define TRANSIT_MAX ((8ul << 20) >> PAGE_SHIFT)
 #define SLACK_MAX   ((8ul << 20) >> PAGE_SHIFT)
 
+/* So often in a row most of an extent stays: it is mapped. */
+enum { MAPPED_TRIES = 3 };
+
 /* Look again though nobody called. */
 #define PERIOD_NS (1 * NSEC_PER_SEC)
 /* When nothing could be had. */
@@ -51,6 +54,7 @@ void inode_copies_init(struct inode_copies *ic, struct inode *inode)
 	extent_init(&ic->first, inode, 0);
 	ic->all = ic->mapped = false;
 	list_init(&ic->extents);
+	ic->nr_taking_file = 0;
 	atomic_store(&ic->nr_open, 0);
 	atomic_store(&ic->nr_writers, 0);
 }
@@ -209,6 +213,7 @@ void kernel_copies_forget(struct kernel_copies *k, struct inode *inode)
 		drop(k, list_first_entry(&ic->extents, struct copy_extent,
 					 of_inode));
 	drop(k, &ic->first);
+	ic->nr_taking_file = 0;
 	mutex_unlock(&k->lock);
 }
 
@@ -220,8 +225,9 @@ bool kernel_copies_taking(struct kernel_copies *k, struct inode *inode,
 	bool taking;
 
 	mutex_lock(&k->lock);
-	taking =
-		inode->copies.first.taking && (index == 0 || inode->copies.all);
+	taking = inode->copies.nr_taking_file > 0 ||
+		 (inode->copies.first.taking &&
+		  (index == 0 || inode->copies.all));
 	for (; index <= last && !taking; index++) {
 		const struct copy_extent *e = find(k, inode->mapping.id, index);
 
@@ -254,7 +260,7 @@ void kernel_copies_closed(struct kernel_copies *k, struct inode *inode,
 
 /*
  * Pages that are being read or written are left behind as well as mapped ones,
- * but not most of them, and not twice. To write to the file is best,
+ * but not most of them, again and again. To write to the file is best,
  * as it takes just the range; but only what is written by others too is open to
  * that, and with a write-back cache in front the kernel would use the taker's
  * open file for pages of others.
@@ -293,6 +299,7 @@ static void order_of(const struct copy_extent *e, struct copy_order *o)
 static unsigned int choose(struct kernel_copies *k, unsigned long nr)
 {
 	unsigned int n = 0, most = COPY_ORDERS;
+	enum copy_take how;
 
 	mutex_lock(&k->lock);
 	while (n < most && nr > 0 && !list_empty(&k->queue)) {
@@ -303,8 +310,10 @@ static unsigned int choose(struct kernel_copies *k, unsigned long nr)
 		e->taking = true;
 		e->fresh = 0;
 		order_of(e, &k->orders[n++]);
+		how = (enum copy_take)k->orders[n - 1].how;
+		e->inode->copies.nr_taking_file += how == COPY_TAKE_FILE;
 		/* Those may take time, and others want the taker. */
-		if (how_to_take(e) == COPY_TAKE_RANGE)
+		if (how != COPY_TAKE_IDLE)
 			most = COPY_ORDERS / 8;
 		nr -= min_of(nr, e->nr);
 	}
@@ -321,6 +330,7 @@ static unsigned long settle(struct kernel_copies *k, const struct copy_order *o)
 
 	if (!e || !e->taking) /* forgotten meanwhile (2) */
 		return 0;
+	e->inode->copies.nr_taking_file -= o->how == COPY_TAKE_FILE;
 	nr = e->nr;
 	left = o->nr_left + e->fresh;
 	if (!(is_first(e) && e->inode->copies.all))
@@ -331,7 +341,7 @@ static unsigned long settle(struct kernel_copies *k, const struct copy_order *o)
 	if (o->nr_left > 0)
 		vmstat_inc(k->mm, COPY_TAKE_FAILED);
 	e->nr_failed = o->nr_left * 2ul > nr ? e->nr_failed + 1 : 0;
-	if (e->nr_failed >= 2)
+	if (e->nr_failed >= MAPPED_TRIES)
 		e->inode->copies.mapped = true;
 	if (left > 0)
 		list_add_tail(&k->queue, &e->queue);
@@ -483,6 +493,7 @@ static void copies_main(void *arg)
 	struct kernel_copies *k = arg;
 	unsigned long asked;
 
+	copy_taker_hurry();
 	mutex_lock(&k->lock);
 	while (!k->stop) {
 		bool idle = false;

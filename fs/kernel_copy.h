@@ -52,6 +52,7 @@ struct inode_copies {
 	bool all;		  /* (K) */
 	/* What is in vain taken from it is mapped; until its last close (K). */
 	bool mapped;
+	unsigned int nr_taking_file; /* orders for all of the file (K) */
 	/* Open files for writing; changed and read at any time. */
 	_Atomic unsigned int nr_writers;
 	struct list_head extents; /* the others, by of_inode (K) */

@@ -127,7 +127,6 @@
 	X(COPY_FILL, copy_fill)                         \
 	X(COPY_TAKE_BACK, copy_take_back)               \
 	X(COPY_TAKE_UNMAP, copy_take_unmap)             \
-	X(COPY_TAKE_PRUNE, copy_take_prune)             \
 	X(COPY_TAKEN, copy_taken)                       \
 	X(COPY_TAKE_FAILED, copy_take_failed)           \
 	X(COPY_WAIT, copy_wait)                         \
