@@ -367,7 +367,7 @@ static void read_again_is_not_charged_for_ever(void **state)
 
 static bool eventually_fits(void)
 {
-	for (int i = 0; i < 5000 && !kernel_copies_fit(copies()); i++)
+	for (int i = 0; i < 100000 && !kernel_copies_fit(copies()); i++)
 		unit_nap();
 	return kernel_copies_fit(copies());
 }
