@@ -32,6 +32,7 @@ enum { REQUEST_TIMEOUT_S = 600 };
 
 /* As many as readahead and writeback of mapped files need; libfuse: 12. */
 enum { MAX_BACKGROUND = 64 };
+#define SMALL_BUDGET (256ul << 20)
 
 struct request *op_defer(fuse_req_t req, fuse_ino_t ino)
 {
@@ -145,6 +146,19 @@ static void want(struct fuse_conn_info *conn, uint64_t flag)
 		fuse_set_feature_flag(conn, flag);
 }
 
+/*
+ * In a small budget no more than can be held back when there is no room for
+ * what the kernel reads: half of what the rings take.
+ */
+static unsigned int max_background(const struct session *s)
+{
+	unsigned int held = os_nr_cpus() * s->depth / 2;
+
+	if (s->depth == 0 || s->vol->mm->arena.size >= SMALL_BUDGET)
+		return MAX_BACKGROUND;
+	return min_of(max_of(held, 4u), (unsigned int)MAX_BACKGROUND);
+}
+
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct session *s = userdata;
@@ -174,8 +188,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->max_write = (uint32_t)max;
 	conn->max_read = (uint32_t)max;
 	conn->max_readahead = (uint32_t)max;
-	conn->max_background = MAX_BACKGROUND;
-	conn->congestion_threshold = MAX_BACKGROUND * 3 / 4;
+	conn->max_background = max_background(s);
+	conn->congestion_threshold = conn->max_background * 3 / 4;
 	conn->time_gran = 1;
 	conn->no_interrupt = 1;
 	conn->request_timeout = REQUEST_TIMEOUT_S;

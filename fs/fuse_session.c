@@ -338,6 +338,7 @@ int session_start(struct session *s, struct volume *vol,
 	fuse_set_log_func(note_complaint);
 	ring_complaint[0] = '\0';
 	if (c->transport->uring) {
+		s->depth = c->transport->depth;
 		s->uring = uring_create(c->transport->nr_rings,
 					c->transport->depth);
 		if (!s->uring)

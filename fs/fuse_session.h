@@ -29,6 +29,7 @@ struct session {
 	_Atomic unsigned int nr_deferred; /* requests not yet answered */
 	_Atomic bool stop;
 	_Atomic bool answered; /* the kernel has greeted us: INIT */
+	unsigned int depth;    /* of a ring; 0: there are none */
 	struct notifier *notifier;
 	bool mounted;
 	struct uring *uring; /* NULL: not asked for */
