@@ -412,7 +412,9 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 	if (copy_write(req, ino, size, offset, fi))
 		return;
 	hit.inode = inode_of(s, ino);
-	fits = !copy_is_kept(fi) || copy_charge(hit.inode, hit.offset, size);
+	/* Until the kernel has written a page back it cannot let go of it. */
+	fits = !copy_is_kept(fi) || copy_charge(hit.inode, hit.offset, size) ||
+	       fi->writepage;
 	if (fi->kill_suidgid && s->vol->ops->has_suid(hit.inode)) {
 		op_queue(defer_write(req, ino, &hit), REQUEST_GROW,
 			 run_suid_write);
