@@ -19,7 +19,8 @@ stay_dirty() {
 for round in 1 2 3; do
 	mount_plimsoll "$src" "$mnt" mem=256M
 	stay_dirty "$mnt"
-	exec 3<>"$mnt/open" # written and not closed: nothing has begun
+	# Written and not closed: nothing has begun. Nothing is kept elsewhere.
+	exec 3>"$mnt/open"
 	cat "$work/noise" >&3
 	dirty=$(volume "$mnt" dirty_bytes)
 	[ "$dirty" -gt 60000000 ] || fail "only $dirty bytes are dirty"
