@@ -27,7 +27,7 @@
 
 enum message_type { TAKER_HELLO, TAKER_MOUNTED, TAKER_UNMOUNTING, TAKER_TAKE };
 
-enum { TAKER_FD = 3, URGENT = -20 };
+enum { TAKER_FD = 3, URGENT = -20, PATIENCE_MS = 2000 };
 
 struct message {
 	enum message_type type;
@@ -463,11 +463,27 @@ void copy_taker_stop(struct copy_taker *t)
 	mutex_unlock(&t->lock);
 }
 
-/* One who takes back comes again and again; others shall not starve for it. */
-static void lock_soon(struct copy_taker *t) acquires(t->lock)
+/*
+ * One who takes back comes again and again; others shall not starve for it. A
+ * taker that waits long behind writers of a file is given up: another one will
+ * be started.
+ */
+static void lock_soon(struct copy_taker *t) acquires(t->lock) unchecked
 {
+	bool locked = false;
+	pid_t pid;
+
 	atomic_fetch_add(&t->nr_waiting, 1);
-	mutex_lock(&t->lock);
+	for (int n = 0; n < PATIENCE_MS && !locked; n++) {
+		locked = mutex_trylock(&t->lock);
+		if (!locked)
+			os_sleep_ns(NSEC_PER_MSEC);
+	}
+	pid = atomic_load(&t->pid);
+	if (!locked && pid > 0)
+		kill(pid, SIGKILL);
+	if (!locked)
+		mutex_lock(&t->lock);
 	atomic_fetch_sub(&t->nr_waiting, 1);
 }
 
