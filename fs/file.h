@@ -25,6 +25,8 @@ int file_fill_page(struct inode *inode, struct page *page, gfp_t gfp);
 int file_prepare_page(struct inode *inode, struct page *page, gfp_t gfp);
 void file_page_written(struct inode *inode, struct page *page, uint64_t start,
 		       uint64_t end);
+int file_write_around(struct inode *inode, uint64_t at, const void *from,
+		      size_t len);
 
 /* Its last name is gone: when it is closed, what is dirty is dropped. */
 void file_set_unlinked(struct file_inode *fi);

@@ -359,3 +359,56 @@ void file_page_written(struct inode *inode, struct page *page, uint64_t start,
 	page_set_dirty(&inode->mapping, page);
 	file_touch(fi); /* while it cannot be written back */
 }
+
+/* The blocks may be there already; it is not worth finding out. */
+static int write_reserved(struct file_inode *fi, uint64_t at, const void *from,
+			  size_t len)
+{
+	struct iovec iov = { (void *)from, len };
+	const struct page_io io = {
+		.op = PAGE_IO_WRITE,
+		.fd = fi->fds.buffered,
+		.drop_behind = true,
+		.offset = at,
+		.iov = &iov,
+		.nr_iov = 1,
+		.nr_bytes = len,
+	};
+	struct mm *mm = fi->inode.vol->mm;
+	int err = extend(fi, at, at + len);
+	int64_t n = err;
+
+	if (!err)
+		n = page_io_submit_wait(mm->io, &io);
+	if (n < 0)
+		return (int)n;
+	vmstat_add(mm, PGPGOUT, (long)(n >> 10));
+	return (size_t)n < len ? -ENOSPC : 0;
+}
+
+int file_write_around(struct inode *inode, uint64_t at, const void *from,
+		      size_t len)
+{
+	struct file_inode *fi = file_inode(inode);
+	uint64_t before = atomic_load(&fi->backing_size);
+	uint64_t room = (pages_of(at + len) - (at >> PAGE_SHIFT)) << PAGE_SHIFT;
+	int err = space_reserve(file_volume_of(fi), room);
+
+	if (err)
+		return err;
+	err = write_reserved(fi, at, from, len);
+	space_release(file_volume_of(fi), room, !err);
+	if (err && atomic_load(&fi->backing_size) > before) {
+		mutex_lock(&fi->attr_lock); /* (1) of fs/file.c */
+		if (page_io_truncate(inode->vol->mm->io, fi->fds.buffered,
+				     before) == 0)
+			atomic_store(&fi->backing_size, before);
+		mutex_unlock(&fi->attr_lock);
+	}
+	if (err)
+		return err;
+	grow_size(fi, at, at + len);
+	file_touch(fi);
+	file_restore_times(fi);
+	return 0;
+}

@@ -190,6 +190,7 @@ static const struct volume_ops file_volume_ops = {
 	.fill_page = file_fill_page,
 	.prepare_page = file_prepare_page,
 	.page_written = file_page_written,
+	.write_around = file_write_around,
 	.balance = file_balance,
 	.must_wait = file_must_wait,
 	.inode_unused = file_inode_unused,

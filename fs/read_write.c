@@ -4,6 +4,8 @@
  *   (1) A page that is to be written in part is filled first.
  *   (2) A page that was not written after all, and has no contents, is found
  *       by nobody.
+ *   (3) What is written around the cache is in the file before the cache is
+ *       looked at: a page found there is given it, one that comes later reads it.
  */
 #include "fs/read_write.h"
 
@@ -372,6 +374,82 @@ static uint64_t balance(struct request *rq)
 	return rq->vol->ops->balance(rq->vol, pages_of(rq->size));
 }
 
+/* From where the write has come to, up to the first page that is cached. */
+static size_t absent_bytes(struct request *rq)
+{
+	uint64_t at = rq->offset + rq->done, end = rq->offset + rq->size;
+	struct page *page = NULL;
+	pgoff_t index = at >> PAGE_SHIFT;
+
+	/* The first one is known to be. */
+	while (!page && ++index << PAGE_SHIFT < end)
+		page = page_cache_find(&rq->inode->mapping, index);
+	if (page)
+		page_put(rq->vol->mm, page);
+	return (size_t)(min_of(end, index << PAGE_SHIFT) - at);
+}
+
+/* What was written around the cache, to a page that a reader has brought. */
+static void patch_page(struct request *rq, uint64_t at, size_t len)
+{
+	struct inode *inode = rq->inode;
+	struct mm *mm = rq->vol->mm;
+	struct page *page = page_cache_find(&inode->mapping, at >> PAGE_SHIFT);
+
+	if (!page)
+		return; /* from now on it is read with what was written */
+	page_lock(&mm->page_waits, page);
+	if (page->mapping == inode->mapping.id && page_test(page, PG_uptodate))
+		memcpy((char *)page_address(&mm->arena, page) +
+			       (at & PAGE_MASK),
+		       rq->data + (at - rq->offset), len);
+	page_unlock(&mm->page_waits, page);
+	page_put(mm, page);
+}
+
+/* The next pages, none of them cached, and no frame for one. */
+static int write_absent(struct request *rq)
+{
+	uint64_t at = rq->offset + rq->done;
+	size_t len = absent_bytes(rq);
+	int err = rq->vol->ops->write_around(rq->inode, at, rq->data + rq->done,
+					     len);
+
+	if (err)
+		return err;
+	vmstat_add(rq->vol->mm, CACHE_UNCACHED_WRITE,
+		   (long)(pages_of(at + len) - (at >> PAGE_SHIFT)));
+	while (len > 0) {
+		size_t in = min_of(len, PAGE_SIZE - (size_t)(at & PAGE_MASK));
+
+		patch_page(rq, at, in);
+		at += in;
+		len -= in;
+		rq->done += in;
+	}
+	return 0;
+}
+
+/*
+ * Others have all the memory, and keep it. Nobody else writes meanwhile: a page
+ * that comes is clean, and the file has its contents, or will have (3).
+ */
+static int write_around(struct request *rq)
+{
+	int err = 0;
+
+	rwlock_lock(&rq->inode->io_lock);
+	while (rq->done < rq->size && !err) {
+		err = write_page(rq, GFP_NOWAIT | GFP_GROWTH);
+		if (err == -EAGAIN)
+			err = write_page(rq, GFP_KERNEL | GFP_GROWTH);
+		if (err == -ENOMEM)
+			err = write_absent(rq);
+	}
+	rwlock_unlock(&rq->inode->io_lock);
+	return err;
+}
+
 bool rw_write_hit(struct request *rq, int *err, uint64_t *pause_ns)
 {
 	*pause_ns = 0;
@@ -427,12 +505,13 @@ void rw_write_slow(struct request *rq)
 		return;
 	}
 	if (err == -ENOMEM) {
+		rq->oom.other_way = rq->vol->ops->write_around != NULL;
 		if (oom_judge(rq->vol->mm, &rq->oom) == OOM_WAIT) {
 			request_park(e, rq, BALANCE_PAUSE_MAX / 10,
 				     write_again);
 			return;
 		}
-		err = -ENOSPC;
+		err = rq->oom.other_way ? write_around(rq) : -ENOSPC;
 	}
 	if (rq->done > 0)
 		err = 0;

@@ -111,6 +111,13 @@ struct volume_ops {
 	 */
 	void (*page_written)(struct inode *inode, struct page *page,
 			     uint64_t start, uint64_t end);
+	/*
+	 * [at, at + len), of no page that is cached, straight to where it will
+	 * be read from; io_lock is held alone. NULL: there is no such place, and
+	 * who gets no frame is refused.
+	 */
+	int (*write_around)(struct inode *inode, uint64_t at, const void *from,
+			    size_t len);
 	/* After a write of nr pages: how long to pause, in ns; must not block. */
 	uint64_t (*balance)(struct volume *vol, unsigned long nr);
 	/* ... and again after the pause: still? */

@@ -8,7 +8,7 @@
  * Others may free frames and take them again for ever: a writer that has lost
  * so many times, with pauses of 20 ms, is refused: within a second.
  */
-enum { TRIES_MAX = 25 };
+enum { TRIES_MAX = 25, TRIES_OTHER_WAY = 3 };
 
 static bool is_on_its_way(struct mm *mm)
 {
@@ -21,23 +21,28 @@ static bool is_on_its_way(struct mm *mm)
 	       vmstat_read(mm, NR_WRITEBACK) > 0 ||
 	       vmstat_read(mm, NR_SWAP_PENDING) > 0 ||
 	       atomic_load(&mm->swap_compacting) ||
-	       vmstat_read(mm, NR_INODES_DYING) > 0 ||
-	       atomic_load(&mm->balloon.nr_asked) > 0;
+	       vmstat_read(mm, NR_INODES_DYING) > 0;
+}
+
+/* It may be, if nothing else happens meanwhile. */
+static bool may_come(struct mm *mm, struct oom_patience *p)
+{
+	unsigned long progress =
+		vmstat_read(mm, PGFREE) + vmstat_read(mm, PGPGOUT);
+	bool moved = progress != p->progress && !p->other_way;
+	unsigned int max = p->other_way ? TRIES_OTHER_WAY : TRIES_MAX;
+
+	p->progress = progress;
+	if ((!moved && atomic_load(&mm->balloon.nr_asked) == 0) ||
+	    p->tries >= max)
+		return false;
+	p->tries++;
+	return true;
 }
 
 enum oom_verdict oom_judge(struct mm *mm, struct oom_patience *p)
 {
-	unsigned long progress =
-		vmstat_read(mm, PGFREE) + vmstat_read(mm, PGPGOUT);
-	bool moved = progress != p->progress && p->tries < TRIES_MAX;
-
-	p->progress = progress;
-	if (is_on_its_way(mm)) {
-		vmstat_inc(mm, OOM_WAITED);
-		return OOM_WAIT;
-	}
-	if (moved) {
-		p->tries++;
+	if (is_on_its_way(mm) || may_come(mm, p)) {
 		vmstat_inc(mm, OOM_WAITED);
 		return OOM_WAIT;
 	}

@@ -5,10 +5,13 @@
  * more that fails, and only if waiting would not help: nothing is being
  * written or swapped out, what is dirty cannot be, no cluster of swap is being
  * made free, no file is on its way to be deleted, and nothing was freed since
- * the writer was last told to wait.
+ * the writer was last told to wait. The kernel's copies may be held by this very
+ * writer: they are waited for, but not for long.
  */
 #ifndef MM_OOM_H
 #define MM_OOM_H
+
+#include "mm/types.h"
 
 struct mm;
 
@@ -21,6 +24,7 @@ enum oom_verdict {
 struct oom_patience {
 	unsigned long progress; /* what had been freed and written, last time */
 	unsigned int tries; /* told to wait although nothing was on its way */
+	bool other_way; /* a refusal is not its end: it does not hope for luck */
 };
 
 /* To be called after an allocation with GFP_KERNEL has failed. Counted. */

@@ -99,6 +99,7 @@
 	X(CACHE_HIT, cache_hit)                         \
 	X(CACHE_MISS, cache_miss)                       \
 	X(CACHE_UNCACHED_READ, cache_uncached_read)     \
+	X(CACHE_UNCACHED_WRITE, cache_uncached_write)   \
 	X(READAHEAD_PAGES, readahead_pages)             \
 	X(READAHEAD_STOPPED, readahead_stopped)         \
 	X(READAHEAD_UNUSED, readahead_unused)           \

@@ -81,7 +81,7 @@ rw=randrw
 ioengine=libaio
 iodepth=16
 time_based
-runtime=30
+runtime=10
 FIO
 
 # under_load MOUNTPOINT: sets $load.
