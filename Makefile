@@ -32,7 +32,7 @@ mm_core := bug size fault vmstat errseq \
 	   slab kmalloc mempool shrinker \
 	   address_space xarray page_cache readahead writeback page_io \
 	   lru reclaim scan_crew kswapd balloon oom sysctl mm
-mm_real := os_posix page_io_uring
+mm_real := os_posix page_io_local page_io_uring
 swap_core := format compress swap_map swap_out swap_in swap_compact swap anon_reserve anon
 fs_core := text log cred bdi kernel_copy copy_taker inode open_file read_write volume request \
 	   space backing file_inode file file_pages file_dir file_attr file_volume \

@@ -24,11 +24,16 @@
  *       look once more.
  *   (5) A ring's thread is not cancelled: libfuse would do so anywhere in a
  *       handler. It is woken, and ends by itself.
+ *   (6) Short reads begun in a handler are in the same ring, and end on the
+ *       ring's thread between two rounds of handlers (mm/page_io_local.h); it
+ *       then holds no lock of libfuse's, and may reply as a worker does. It
+ *       does not end before they have.
  */
 #define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 18)
 #include "fs/fuse_uring.h"
 
 #include "mm/mm.h"
+#include "mm/page_io_local.h"
 
 #include <errno.h>
 #include <fuse_lowlevel.h>
@@ -53,14 +58,16 @@ struct uring_queue {
 	_Alignas(CACHE_LINE) struct mutex lock; /* the submission queue (1) */
 	struct io_uring *_Atomic ring;		/* NULL: not claimed yet */
 	struct uring *uring;
-	_Atomic bool asleep; /* (4) */
-	_Atomic bool quiet;  /* its thread calls no handler any more */
+	_Atomic bool asleep;	    /* (4) */
+	_Atomic bool quiet;	    /* its thread calls no handler any more */
+	struct page_io_local local; /* its thread's (6) */
 	struct request_lane lane;
 };
 
 struct uring {
 	unsigned int nr;		 /* rings there may be */
 	_Atomic unsigned int nr_claimed; /* rings there are */
+	unsigned int depth;		 /* requests of each */
 	_Atomic enum uring_state state;
 	struct uring_queue queues[];
 };
@@ -68,8 +75,10 @@ struct uring {
 /* Whose rings come up now. */
 static struct uring *_Atomic expected;
 
-/* The ring whose thread this is; our code runs there in handlers only. */
+/* The ring in whose handler this thread is. */
 static _Thread_local struct uring_queue *here;
+/* The ring whose thread this is. */
+static _Thread_local struct uring_queue *mine;
 /* The ring that this thread adds a reply to. */
 static _Thread_local struct uring_queue *replying;
 
@@ -151,6 +160,28 @@ void uring_reply_end(const struct request *rq) unchecked
 
 /* --- the ring's thread ------------------------------------------------------ */
 
+static void submit_and_wait(struct uring_queue *q);
+
+/* What came in is cut off with the connection. */
+static void cut_off(struct uring_queue *q)
+{
+	io_uring_cq_advance(q->ring, io_uring_cq_ready(q->ring));
+}
+
+/* The thread ends: at the latest now (6). */
+static void end_reads(void *arg)
+{
+	struct uring_queue *q = arg;
+
+	page_io_local_close(&q->local);
+	here = NULL;
+	while (q->local.nr > 0) {
+		cut_off(q);
+		submit_and_wait(q);
+	}
+	atomic_store(&q->quiet, true);
+}
+
 static struct uring_queue *claim(struct io_uring *ring)
 {
 	struct uring *u = atomic_load(&expected);
@@ -165,7 +196,8 @@ static struct uring_queue *claim(struct io_uring *ring)
 	/* The order in which libfuse fills them, once and for all. */
 	for (unsigned int i = 0; i < ring->sq.ring_entries; i++)
 		ring->sq.array[i] = i;
-	os_thread_adopt(&q->quiet); /* (5) */
+	page_io_local_init(&q->local, ring, u->depth);
+	os_thread_adopt(end_reads, q); /* (5) */
 	return q;
 }
 
@@ -193,6 +225,7 @@ static void submit_and_wait(struct uring_queue *q)
 	syscall(SYS_io_uring_enter, q->ring->ring_fd, nr, 1,
 		IORING_ENTER_GETEVENTS, NULL, 0);
 	atomic_store_explicit(&q->asleep, false, memory_order_relaxed);
+	page_io_reap(&q->local);
 }
 
 static enum uring_state state_of(const struct uring_queue *q)
@@ -202,21 +235,24 @@ static enum uring_state state_of(const struct uring_queue *q)
 
 int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned int nr)
 {
-	struct uring_queue *q = here;
+	struct uring_queue *q = mine;
 
 	(void)nr;
 	if (!q)
-		q = here = claim(ring);
+		q = mine = claim(ring);
 	ASSERT(q->ring == ring);
+	here = NULL;
+	page_io_local_close(&q->local);
 	submit_and_wait(q);
 	while (state_of(q) != URING_RUNS) {
 		atomic_store(&q->quiet, true);
 		if (state_of(q) == URING_ENDS)
 			os_thread_exit();
-		/* What came in is cut off with the connection. */
-		io_uring_cq_advance(ring, io_uring_cq_ready(ring));
+		cut_off(q);
 		submit_and_wait(q);
 	}
+	page_io_local_open(&q->local);
+	here = q;
 	return 0;
 }
 
@@ -229,7 +265,7 @@ struct uring *uring_create(unsigned int nr, unsigned int depth)
 
 	if (!u)
 		return NULL;
-	*u = (struct uring){ .nr = nr };
+	*u = (struct uring){ .nr = nr, .depth = depth };
 	for (unsigned int i = 0; i < nr; i++) {
 		u->queues[i] = (struct uring_queue){
 			.uring = u,

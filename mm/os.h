@@ -67,9 +67,9 @@ void os_thread_interrupt(struct os_thread *t);
 
 /*
  * The calling thread was started by a library: it shall not be cancelled any
- * more; *ended is set when it ends, as the last thing that it does.
+ * more; ended(arg) is called by it when it ends.
  */
-void os_thread_adopt(_Atomic bool *ended);
+void os_thread_adopt(void (*ended)(void *arg), void *arg);
 /* End such a thread here. */
 _Noreturn void os_thread_exit(void);
 

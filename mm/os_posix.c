@@ -186,25 +186,28 @@ void os_thread_join(struct os_thread *t)
 static pthread_key_t adopted;
 static pthread_once_t adopted_once = PTHREAD_ONCE_INIT;
 
-static void set_ended(void *ended)
+static _Thread_local void (*adopted_ended)(void *arg);
+
+static void call_ended(void *arg)
 {
-	atomic_store((_Atomic bool *)ended, true);
+	adopted_ended(arg);
 }
 
 static void make_adopted(void)
 {
-	int err = pthread_key_create(&adopted, set_ended);
+	int err = pthread_key_create(&adopted, call_ended);
 
 	ASSERT(err == 0);
 }
 
-void os_thread_adopt(_Atomic bool *ended)
+void os_thread_adopt(void (*ended)(void *arg), void *arg)
 {
 	int old, err;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
 	pthread_once(&adopted_once, make_adopted);
-	err = pthread_setspecific(adopted, (void *)ended);
+	adopted_ended = ended;
+	err = pthread_setspecific(adopted, arg);
 	ASSERT(err == 0);
 }
 

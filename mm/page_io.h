@@ -5,9 +5,9 @@
  * disk (tests/sim/page_io_sim.c). A struct page_io is embedded in whatever
  * waits for it, and must stay where it is until its done() is called.
  *
- * done() runs on the engine's completion thread, without locks, or on the thread
- * that called page_io_do(). It must not block and must not allocate without
- * GFP_MEMALLOC.
+ * done() runs without locks, on the engine's completion thread, or on one that
+ * waits in a ring of its own (mm/page_io_local.h), or on that which called
+ * page_io_do(). It must not block and must not allocate without GFP_MEMALLOC.
  */
 #ifndef MM_PAGE_IO_H
 #define MM_PAGE_IO_H
@@ -57,8 +57,8 @@ void page_io_stop(struct page_io_engine *e);
 int page_io_register(struct page_io_engine *e, void *base, size_t size);
 
 /*
- * Begin an operation; done() is called when it has ended, always, and only
- * from the completion thread. Does not wait for the device. What is queued may
+ * Begin an operation; done() is called when it has ended, always, and not from
+ * here. Does not wait for the device. What is queued may
  * begin at once; the caller ends with page_io_kick(), also before it waits for
  * anything that could wait for this.
  */

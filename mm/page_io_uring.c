@@ -17,6 +17,7 @@
 
 #include "mm/bug.h"
 #include "mm/mm.h"
+#include "mm/page_io_local.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -173,6 +174,11 @@ static unsigned int nr_steps(const struct page_io *io)
 void page_io_queue(struct page_io_engine *e, struct page_io *io)
 {
 	io->result = 0;
+	if (page_io_local_takes(io)) {
+		io->result = inject(e, io->nr_bytes) ? -EIO : 0;
+		page_io_local_queue(io);
+		return;
+	}
 	mutex_lock(&e->lock);
 	make_room(e, nr_steps(io));
 	prepare_transfer(e, io);
