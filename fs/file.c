@@ -196,10 +196,13 @@ void file_release(struct inode *inode)
 
 void file_touch(struct file_inode *fi)
 {
-	struct timespec now = os_realtime();
+	struct timespec now;
 
 	atomic_store(&fi->changed_by_us, true);
 	mutex_lock(&fi->inode.time_lock);
+	/* Who was told a time must see another one now. */
+	now = fi->times_shown ? os_realtime() : os_realtime_coarse();
+	fi->times_shown = false;
 	fi->mtime = fi->ours_ctime = now;
 	fi->times_dirty = true;
 	mutex_unlock(&fi->inode.time_lock);
@@ -227,18 +230,35 @@ int file_set_times(struct file_inode *fi, int fd,
 	return err;
 }
 
+/*
+ * Has the backing file the time already? What was written back in the tick of
+ * the write(2) was stamped with that; to set it once more would cost an fsync(2)
+ * a commit of the journal. Perhaps not to the nanosecond: nobody can tell.
+ */
+static bool is_stamped(struct file_inode *fi) must_hold(fi->inode.time_lock)
+{
+	struct timespec now = os_realtime_coarse();
+
+	return !fi->times_shown && same_time(&fi->mtime, &now);
+}
+
 /* The time to put back, if there is one; it is not dirty then. */
 static bool take_mtime(struct file_inode *fi, struct timespec *mtime)
 {
-	bool dirty;
+	bool take;
 
 	mutex_lock(&fi->inode.time_lock);
-	dirty = fi->times_dirty && fi->fds.writable;
+	take = fi->times_dirty && fi->fds.writable;
 	*mtime = fi->mtime;
-	if (dirty)
+	if (take)
 		fi->times_dirty = false;
+	if (take && is_stamped(fi)) {
+		/* More writeback to come will set it again. */
+		fi->times_dirty = !address_space_is_clean(&fi->inode.mapping);
+		take = false;
+	}
 	mutex_unlock(&fi->inode.time_lock);
-	return dirty;
+	return take;
 }
 
 /* Writing back has set the time of now: put the time of the write(2) back. */
@@ -254,7 +274,6 @@ void file_restore_times(struct file_inode *fi)
 		mutex_lock(&fi->inode.time_lock);
 		fi->backing_ctime = st.st_ctim;
 		fi->ctime_known = true;
-		/* More writeback to come will set it again. */
 		fi->times_dirty |= !address_space_is_clean(&fi->inode.mapping);
 		mutex_unlock(&fi->inode.time_lock);
 	}

@@ -77,6 +77,8 @@ _Noreturn void os_thread_exit(void);
 uint64_t os_now_ns(void);
 /* The time of day. */
 struct timespec os_realtime(void);
+/* As of the last tick, which is what kernels stamp files with. */
+struct timespec os_realtime_coarse(void);
 void os_sleep_ns(uint64_t ns);
 
 uint64_t os_random(void);

@@ -232,6 +232,14 @@ struct timespec os_realtime(void)
 	return ts;
 }
 
+struct timespec os_realtime_coarse(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+	return ts;
+}
+
 void os_sleep_ns(uint64_t ns)
 {
 	struct timespec ts = {
