@@ -10,10 +10,11 @@
 #include <zstd.h>
 
 /*
- * The fastest that still compresses well: on pages of a heap of objects 5.1 to
- * one, where level 1 gives 5.4 at a lower speed.
+ * Measured, a page at a time: 2.9 to one on text and 5.4 on a heap of objects,
+ * where level -1 has 2.3 and 5.1 at a speed higher by a seventh and a half;
+ * what is smaller is also written and read faster.
  */
-enum { LEVEL = -1 };
+enum { LEVEL = 1 };
 
 /*
  * One way or the other: who brings a page in does not wait for those who push
