@@ -27,7 +27,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
-enum { PAGE = 4096, LEVEL = -1 };
+enum { PAGE = 4096, LEVEL = 1 };
 /* As swap/swap_out.c has it: what saves less is left as it is. */
 enum { COMPRESSED_MAX = PAGE - PAGE / 16 };
 
