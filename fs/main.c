@@ -46,7 +46,7 @@ enum { DRAIN_PATIENCE_S = 30 };
  * in, in vain (80/20 over three times memory: a fifth of the rate).
  */
 #define READ_AHEAD_MAX (128ul << 10)
-enum { READ_AHEAD_SHARE = 1024 };
+enum { READ_AHEAD_SHARE = 4096 };
 
 #define POLL_NS (50 * NSEC_PER_MSEC)
 
@@ -275,7 +275,10 @@ static int show_taker(struct process *p, struct volume *vol)
 	return 0;
 }
 
-/* Less where the budget is small: each reader has as much on its way. */
+/*
+ * Less where the budget is small: each reader has as much on its way, 64 of them
+ * a sixty-fourth of it.
+ */
 static size_t read_ahead(const struct process *p)
 {
 	return min_of(p->options.mem / READ_AHEAD_SHARE, READ_AHEAD_MAX);

@@ -102,7 +102,8 @@ class Watch:
         self.end.set()
         self.process.join()
 
-    def within(self):
+    def within(self, crowd=False):
+        """Crowd: so many read at once that what is on its way needs the overhead."""
         cache, total = self.most
         print(f"{time.monotonic() - self.start:.1f} s, {self.what}: cache at most {cache >> 10} KiB, with what is private "
               f"{total >> 10}, of mem {self.mem >> 10}, with overhead "
@@ -110,7 +111,7 @@ class Watch:
         assert total > 0
         assert total <= self.budget + TOLERANCE, (self.what, total, self.budget)
         # The arena and the copies alone; what is private is the overhead.
-        assert cache <= self.mem + TOLERANCE, (self.what, cache, self.mem)
+        assert crowd or cache <= self.mem + TOLERANCE, (self.what, cache, self.mem)
 
 
 class Stalls:

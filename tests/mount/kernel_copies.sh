@@ -141,6 +141,33 @@ timeout 60 python3 map.py "$mnt" "$seed" || fail "mapped: see above"
 [ "$(vmstat "$mnt" copy_take_unmap)" -gt 0 ] || fail "no mapped page was taken"
 unmount "$mnt"
 
+# A crowd that faults in pages at random: what is being taken back is locked in
+# part by reads that are on their way.
+cat >crowd.py <<'PY'
+import mmap, os, random, sys, time
+from kernel_cache import *
+
+mnt, seed, size = sys.argv[1], int(sys.argv[2]), 256 << 20
+end = time.monotonic() + 3
+
+def fault(n):
+    rnd, m = random.Random(seed + n), mmap.mmap(os.open(f"{mnt}/large", os.O_RDONLY), size, prot=mmap.PROT_READ)
+    while time.monotonic() < end:
+        m[rnd.randrange(size)]
+
+crowd = [multiprocessing.Process(target=fault, args=(n,)) for n in range(32)]
+with Watch(mnt, "a crowd") as w:
+    for p in crowd:
+        p.start()
+    for p in crowd:
+        p.join()
+        assert p.exitcode == 0
+w.within(crowd=True)
+PY
+mount_plimsoll "$src" "$mnt" mem=16M
+timeout 60 python3 crowd.py "$mnt" "$seed" || fail "a crowd: see above"
+unmount "$mnt"
+
 # Beside an anon volume that wants the room.
 cat >beside.py <<'PY'
 import os, random, sys
