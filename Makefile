@@ -13,6 +13,7 @@ variant := $(if $(filter-out 0,$(DEBUG)),-debug$(DEBUG))$(if $(SAN),-$(subst $(c
 B := build$(if $(variant),/v$(variant))
 O := build/obj$(variant)
 Q := $(if $(V),,@)
+jobs := -j$(shell nproc)
 
 warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	    -Wpointer-arith -Wvla -Werror=implicit-function-declaration
@@ -128,21 +129,21 @@ check-unit: $(unit)
 ## test: install what is missing, build, run all tests
 test:
 	$(Q)tools/deps
-	$(Q)$(MAKE) programs
-	$(Q)$(MAKE) $(sim_checked) DEBUG=2
-	$(Q)$(MAKE) $(sim_preempt) DEBUG=1 PREEMPT=1
+	$(Q)$(MAKE) $(jobs) programs
+	$(Q)$(MAKE) $(jobs) $(sim_checked) DEBUG=2
+	$(Q)$(MAKE) $(jobs) $(sim_preempt) DEBUG=1 PREEMPT=1
 	$(Q)tests/run.sh $(unit) $(sim_checked) $(sim_preempt) $(mounts) $(faults)
 
 ## demo: install what is missing, build, show the main job on real data
 demo:
 	$(Q)tools/deps
-	$(Q)$(MAKE) all
+	$(Q)$(MAKE) $(jobs) all
 	$(Q)tools/demo
 
 ## bench: measure against the bare directory, other file systems, tmpfs, zram ...
 bench:
 	$(Q)tools/deps
-	$(Q)$(MAKE) bench-programs
+	$(Q)$(MAKE) $(jobs) bench-programs
 	$(Q)tests/bench/run
 
 bench-programs: all $(bench_programs)
