@@ -35,7 +35,7 @@ mm_core := bug size fault vmstat errseq \
 	   lru reclaim scan_crew kswapd balloon oom sysctl mm
 mm_real := os_posix page_io_local page_io_uring
 swap_core := format compress swap_map swap_out swap_in swap_compact swap anon_reserve anon
-fs_core := text log cred bdi kernel_copy copy_taker inode open_file read_write volume request \
+fs_core := text log cred bdi kernel_copy copy_taker copy_taker_process inode open_file read_write volume request \
 	   space backing file_inode file file_pages file_dir file_attr file_volume \
 	   anon_inode anon_file anon_dir anon_attr anon_volume \
 	   procfile control fs

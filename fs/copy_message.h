@@ -1,0 +1,30 @@
+/*
+ * copy_message.h - what plimsoll and the process that takes copies back say to
+ * each other: a header, and a path or orders behind it. Each message is answered
+ * by one, so that nothing is ever queued.
+ */
+#ifndef FS_COPY_MESSAGE_H
+#define FS_COPY_MESSAGE_H
+
+#include "fs/copy_taker.h"
+
+#include <limits.h>
+
+enum message_type { TAKER_HELLO, TAKER_MOUNTED, TAKER_UNMOUNTING, TAKER_TAKE };
+
+/* Where the process finds its end of the conversation. */
+enum { TAKER_FD = 3 };
+
+struct message {
+	enum message_type type;
+	uint32_t mount; /* MOUNTED, UNMOUNTING */
+	uint32_t nr;	/* TAKE: orders */
+	int32_t err;	/* of an answer */
+	uint64_t chunk; /* HELLO */
+	union {
+		char path[PATH_MAX];
+		struct copy_order orders[COPY_ORDERS];
+	};
+};
+
+#endif
