@@ -464,12 +464,29 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 	op_queue(rq, REQUEST_SYNC, run_fsync);
 }
 
+/* It writes; but the kernel does not say if by one who may keep the bits. */
+static int fallocate_kill_suid(struct request *rq)
+{
+	const struct volume_ops *ops = rq->vol->ops;
+	int err;
+
+	if (args_of(rq)->caller.uid == 0 || !ops->has_suid(rq->inode))
+		return 0;
+	err = ops->kill_suid(rq->inode);
+	if (!err)
+		forget_mode(rq);
+	return err;
+}
+
 static void run_fallocate(struct request *rq)
 {
 	struct args *a = args_of(rq);
+	int err = fallocate_kill_suid(rq);
 
-	op_end_err(rq, rq->vol->ops->fallocate(rq->inode, a->flags, rq->offset,
-					       (uint64_t)a->length));
+	if (!err)
+		err = rq->vol->ops->fallocate(rq->inode, a->flags, rq->offset,
+					      (uint64_t)a->length);
+	op_end_err(rq, err);
 }
 
 void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
