@@ -3,6 +3,9 @@
 
 #include <errno.h>
 #include <linux/limits.h>
+#include <string.h>
+
+#define ACL_NAME "system.posix_acl_access"
 
 /* --- attributes ------------------------------------------------------------ */
 
@@ -139,14 +142,59 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	op_getxattr(req, ino, NULL, size);
 }
 
-static void run_setxattr(struct request *rq)
+/* Unknown groups: he is in none. */
+static bool is_in_group(struct request *rq, gid_t gid)
+{
+	gid_t groups[64];
+	int nr;
+
+	if (args_of(rq)->caller.gid == gid)
+		return true;
+	nr = fuse_req_getgroups(rq->token, ARRAY_SIZE(groups), groups);
+	nr = min_of(nr, (int)ARRAY_SIZE(groups));
+	for (int i = 0; i < nr; i++)
+		if (groups[i] == gid)
+			return true;
+	return false;
+}
+
+/*
+ * An ACL sets the mode: as chmod(2) does, it takes the set-group-id bit from a
+ * file of a group that the caller is not in. The kernel leaves it to us.
+ */
+static int drop_foreign_sgid(struct request *rq)
+{
+	struct attr_change change = { .valid = ATTR_MODE };
+	struct stat st;
+	int err;
+
+	if (args_of(rq)->caller.uid == 0)
+		return 0;
+	err = rq->vol->ops->getattr(rq->inode, &st);
+	if (err || !(st.st_mode & S_ISGID) || is_in_group(rq, st.st_gid))
+		return err;
+	change.mode = st.st_mode & 07777 & ~(mode_t)S_ISGID;
+	return rq->vol->ops->setattr(rq->inode, &change);
+}
+
+static int set_xattr(struct request *rq)
 {
 	const struct volume_ops *ops = rq->vol->ops;
 	struct args *a = args_of(rq);
+	int err = 0;
 
-	op_end_err(rq, rq->data ? ops->setxattr(rq->inode, a->name, rq->data,
-						rq->size, a->flags)
-				: ops->removexattr(rq->inode, a->name));
+	if (!rq->data)
+		return ops->removexattr(rq->inode, a->name);
+	if (rq->vol->acl && strcmp(a->name, ACL_NAME) == 0)
+		err = drop_foreign_sgid(rq);
+	return err ? err
+		   : ops->setxattr(rq->inode, a->name, rq->data, rq->size,
+				   a->flags);
+}
+
+static void run_setxattr(struct request *rq)
+{
+	op_end_err(rq, set_xattr(rq));
 }
 
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
