@@ -239,11 +239,25 @@ static struct file_inode *victim_of(struct file_volume *fv, int dir_fd,
 	return file_inode_get(fv, fd, &st, false, &err);
 }
 
+/*
+ * Has it no name left? What went with the name may have been another: somebody
+ * else can exchange them in the backing directory at any time. And a file that
+ * was renamed onto itself, under another name, is still there.
+ */
+static bool is_gone(struct file_inode *fi)
+{
+	struct stat st;
+
+	return file_inode_getattr(&fi->inode, &st) < 0 || st.st_nlink == 0;
+}
+
 /* The name is gone; if it was the last, so is the file, once it is closed. */
 static void victim_end(struct file_inode *victim, bool gone)
 {
 	if (!victim)
 		return;
+	if (gone && S_ISREG(victim->inode.type))
+		gone = is_gone(victim);
 	if (gone && S_ISREG(victim->inode.type))
 		file_set_unlinked(victim);
 	else if (gone)
@@ -296,13 +310,6 @@ static int rename_at(struct file_volume *fv, int from_fd, const char *name,
 		err = write_back_source(fv, from_fd, name);
 	if (!err && renameat2(from_fd, name, to_fd, new_name, flags) < 0)
 		err = -errno;
-	if (victim && last && !err && !(flags & RENAME_EXCHANGE)) {
-		/* Renamed onto itself, under another name, it is still there. */
-		struct stat st;
-
-		last = file_inode_getattr(&victim->inode, &st) < 0 ||
-		       st.st_nlink == 0;
-	}
 	victim_end(victim, !err && last && !(flags & RENAME_EXCHANGE));
 	return err;
 }
