@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -146,11 +147,23 @@ static int probe_file(const struct file_volume *fv)
 		      0600);
 }
 
-/* The largest offset the file system accepts, by bisection with lseek(2). */
-static uint64_t probe_max_size(int fd)
+/* No file of ours may be larger. */
+static uint64_t size_limit(void)
 {
-	uint64_t lo = 0, hi = INT64_MAX;
+	struct rlimit limit;
 
+	if (getrlimit(RLIMIT_FSIZE, &limit) < 0)
+		return INT64_MAX;
+	return min_of((uint64_t)limit.rlim_cur, (uint64_t)INT64_MAX);
+}
+
+/* The largest offset the file system accepts, by bisection with lseek(2). */
+static uint64_t probe_max_size(int fd, uint64_t limit)
+{
+	uint64_t lo = 0, hi = limit;
+
+	if (lseek(fd, (off_t)limit, SEEK_SET) >= 0)
+		return limit;
 	while (hi - lo > 1) {
 		uint64_t mid = lo + (hi - lo) / 2;
 
@@ -177,11 +190,11 @@ void backing_probe(struct file_volume *fv)
 	}
 	/* Tried for each file anyway where it cannot be tried here. */
 	fv->has_direct = true;
-	fv->vol.max_file_size = INT64_MAX;
+	fv->vol.max_file_size = size_limit();
 	fd = probe_file(fv);
 	if (fd < 0)
 		return;
-	fv->vol.max_file_size = probe_max_size(fd);
+	fv->vol.max_file_size = probe_max_size(fd, size_limit());
 	direct = open(backing_fd_path(fd, path), O_RDWR | O_DIRECT | O_CLOEXEC);
 	fv->has_direct = direct >= 0;
 	if (direct >= 0)

@@ -183,6 +183,23 @@ static bool add_swaps(struct process *p)
 	return true;
 }
 
+/*
+ * What limits the files of who mounts is not for all who write to the mount, nor
+ * for swap and memory. Where more cannot be had files end there (fs/backing.c);
+ * no signal ends the process.
+ */
+static void lift_file_limit(void)
+{
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+
+	if (setrlimit(RLIMIT_FSIZE, &limit) < 0 &&
+	    getrlimit(RLIMIT_FSIZE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_FSIZE, &limit);
+	}
+	signal(SIGXFSZ, SIG_IGN);
+}
+
 static void set_limits(void)
 {
 	struct rlimit limit;
@@ -625,6 +642,7 @@ int main(int argc, char **argv)
 		puts("plimsoll " PLIMSOLL_VERSION);
 		return EXIT_SUCCESS;
 	}
+	lift_file_limit();
 	p.mounts = calloc(p.options.nr_pairs, sizeof(*p.mounts));
 	if (!p.mounts || !open_sources(&p) || !check_anon_options(&p) ||
 	    !check_swaps(&p))
