@@ -189,9 +189,22 @@ equal "after many" "$(ctl show "$mnt" meminfo | awk '/^MemTotal/ { print $2 }')"
 # Others.
 if [ "$(id -u)" = 0 ]; then
 	equal "another user" "$(as 1000 cat "$mnt/small1")" 1
-	for f in meminfo vmstat volume sys/vm/dirty_ratio fault/fail_io/times; do
-		fails_with 'Permission denied' as 1000 cat "$c/$f"
-	done
+	find "$c" -type f >"$work/files"
+	[ "$(wc -l <"$work/files")" -gt 20 ] || fail "few files"
+	# Read, write, status, each of them; also from a descriptor of the directory.
+	# shellcheck disable=SC2094 # a directory
+	bad=$(as 1000 bash -c 'while read -r f; do
+			r=${f#"$1"/}
+			for op in ": <\"\$f\"" ": >\"\$f\"" ": >>\"\$f\"" \
+				"stat \"\$f\"" "[ -e \"\$f\" ]" \
+				": </proc/self/fd/3/$r" "[ -e /proc/self/fd/3/$r ]"; do
+				eval "$op" >/dev/null 2>&1 && echo "$op of $f"
+			done
+		done' - "$c" <"$work/files" 3<"$c")
+	equal "what others may do" "$bad" ''
+	equal "what the owner may not" "$(while read -r f; do
+		[ -e "$f" ] || echo "$f"
+	done <"$work/files")" ''
 	fails_with 'Permission denied' as 1000 ls "$c"
 	fails_with 'Permission denied' as 1000 sh -c 'echo 1 >"$1"' - "$c/sync"
 	fails_with plimsollctl: as 1000 "$plimsollctl" sync "$mnt"
