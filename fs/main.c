@@ -50,6 +50,15 @@ enum { READ_AHEAD_SHARE = 4096 };
 
 #define POLL_NS (50 * NSEC_PER_MSEC)
 
+/* At most one line of the same kind in so long. */
+#define SAY_DAMAGE_NS (60 * NSEC_PER_SEC)
+
+/* What was said of it, and when. */
+struct damage {
+	unsigned long nr;
+	uint64_t at_ns;
+};
+
 struct mount {
 	struct source source;
 	struct volume *volume; /* NULL: never open; gone once ended */
@@ -505,14 +514,33 @@ static bool all_ended(struct process *p)
 	return all;
 }
 
+/* What programs hear of as EIO, said once for all of it, and not too often. */
+static void say_damage(struct process *p, struct damage *said)
+{
+	struct mm *mm = p->fs.mm;
+	unsigned long damaged = vmstat_read(mm, SWPIN_DAMAGED);
+	unsigned long failed = vmstat_read(mm, SWAP_READ_ERROR);
+	uint64_t now = os_now_ns();
+
+	if (damaged + failed == said->nr ||
+	    (said->nr > 0 && now - said->at_ns < SAY_DAMAGE_NS))
+		return;
+	*said = (struct damage){ damaged + failed, now };
+	log_line("swap: pages are lost, reading them is EIO (so far "
+		 "swpin_damaged %lu, swap_read_error %lu)",
+		 damaged, failed);
+}
+
 /* Until the last volume is unmounted, or a signal says so. */
 static void serve(struct process *p, const sigset_t *signals)
 {
 	struct timespec poll = { .tv_nsec = POLL_NS };
+	struct damage said = { .nr = 0 };
 
 	while (!all_ended(p)) {
 		int sig = sigtimedwait(signals, NULL, &poll);
 
+		say_damage(p, &said);
 		if (sig == SIGTERM || sig == SIGINT || sig == SIGHUP)
 			break;
 	}
