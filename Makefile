@@ -19,7 +19,7 @@ warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	    -Wpointer-arith -Wvla -Werror=implicit-function-declaration
 cflags   := -std=gnu17 $(warnings) -I. -D_GNU_SOURCE -DDEBUG=$(DEBUG) \
 	    -DPLIMSOLL_VERSION='"$(VERSION)"' -pthread \
-	    $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+	    $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
 fuse_inc := -isystem build/deps/include/fuse3
 # See fs/fuse_uring.c.
 fuse_lib := build/deps/lib/libfuse3.a -lnuma -ldl

@@ -40,8 +40,8 @@ struct node {
 };
 
 struct handle {
-	bool used; /* (lock) */
-	size_t len;
+	bool used;  /* (lock) */
+	size_t len; /* (lock) */
 	char *contents;
 };
 
@@ -293,7 +293,9 @@ int control_open(struct control *c, uint64_t id, bool for_writing)
 			   .size = HANDLE_BYTES };
 	if (node->show)
 		node->show(c->vol, node, &t);
+	mutex_lock(&c->lock);
 	c->handles[h].len = t.len;
+	mutex_unlock(&c->lock);
 	return h;
 }
 
@@ -309,11 +311,16 @@ size_t control_read(struct control *c, int h, uint64_t offset, size_t size,
 		    const char **data)
 {
 	const struct handle *handle = &c->handles[h];
+	size_t len;
 
-	if (offset >= handle->len)
+	/* Another thread may have opened it. */
+	mutex_lock(&c->lock);
+	len = handle->len;
+	mutex_unlock(&c->lock);
+	if (offset >= len)
 		return 0;
 	*data = handle->contents + offset;
-	return min_of(size, handle->len - (size_t)offset);
+	return min_of(size, len - (size_t)offset);
 }
 
 int control_write(struct control *c, uint64_t id, const char *data, size_t size)

@@ -5,7 +5,10 @@
 
 static struct dir_stream *stream_of(const struct args *a)
 {
-	return (struct dir_stream *)(uintptr_t)a->fh;
+	struct dir_stream *stream = (struct dir_stream *)(uintptr_t)a->fh;
+
+	os_received(stream);
+	return stream;
 }
 
 static void run_opendir(struct request *rq)
@@ -21,6 +24,7 @@ static void run_opendir(struct request *rq)
 		op_end_err(rq, err);
 		return;
 	}
+	os_handed_over(stream);
 	fi.fh = (uintptr_t)stream;
 	if (op_reply(rq, fuse_reply_open(rq->token, &fi)) < 0)
 		rq->vol->ops->dir_close(stream);

@@ -12,11 +12,20 @@
 static void fill_file_info(struct fuse_file_info *fi, struct open_file *file,
 			   int flags)
 {
+	os_handed_over(file);
 	*fi = (struct fuse_file_info){
 		.flags = flags,
 		.fh = (uintptr_t)file,
 	};
 	copy_choose(file->inode, flags, fi);
+}
+
+static struct open_file *file_of(uint64_t fh)
+{
+	struct open_file *file = (struct open_file *)(uintptr_t)fh;
+
+	os_received(file);
+	return file;
 }
 
 static void run_open(struct request *rq)
@@ -152,7 +161,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 
 static void run_release(struct request *rq)
 {
-	open_file_release((struct open_file *)(uintptr_t)args_of(rq)->fh);
+	open_file_release(file_of(args_of(rq)->fh));
 	op_end_err(rq, 0);
 }
 
@@ -274,7 +283,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	hit.vol = s->vol;
 	hit.lane = uring_lane();
 	hit.inode = inode_of(s, ino);
-	hit.file = (struct open_file *)(uintptr_t)fi->fh;
+	hit.file = file_of(fi->fh);
 	hit.offset = (uint64_t)offset;
 	hit.size = min_of(size, s->vol->fs->request_max);
 	hit.kept = copy_is_kept(fi);
@@ -396,7 +405,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 	int err;
 
 	hit.vol = s->vol;
-	hit.file = (struct open_file *)(uintptr_t)fi->fh;
+	hit.file = NULL;
 	hit.data = data;
 	hit.offset = (uint64_t)offset;
 	hit.size = size;
@@ -411,6 +420,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 	}
 	if (copy_write(req, ino, size, offset, fi))
 		return;
+	hit.file = file_of(fi->fh);
 	hit.inode = inode_of(s, ino);
 	/* Until the kernel has written a page back it cannot let go of it. */
 	fits = !copy_is_kept(fi) || copy_charge(hit.inode, hit.offset, size) ||
@@ -459,7 +469,7 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 	if (op_control_done(req, ino, 0))
 		return;
 	rq = op_defer(req, ino);
-	rq->file = (struct open_file *)(uintptr_t)fi->fh;
+	rq->file = file_of(fi->fh);
 	args_of(rq)->flags = datasync;
 	op_queue(rq, REQUEST_SYNC, run_fsync);
 }

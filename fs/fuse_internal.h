@@ -47,9 +47,12 @@ static inline struct session *session_of(fuse_req_t req)
 
 static inline struct inode *inode_of(struct session *s, fuse_ino_t ino)
 {
+	struct inode *inode = (struct inode *)(uintptr_t)ino;
+
 	if (ino == FUSE_ROOT_ID)
 		return s->vol->root;
-	return (struct inode *)(uintptr_t)ino;
+	os_received(inode);
+	return inode;
 }
 
 /*

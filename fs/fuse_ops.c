@@ -90,6 +90,7 @@ void op_reply_data(struct request *rq, const char *data, size_t size)
 
 void op_fill_entry(const struct dir_entry *entry, struct fuse_entry_param *e)
 {
+	os_handed_over(entry->inode);
 	*e = (struct fuse_entry_param){
 		.ino = inode_nodeid(entry->inode),
 		.generation = entry->inode->mapping.id,

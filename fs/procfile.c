@@ -196,14 +196,16 @@ void procfile_slabinfo(struct volume *vol, struct text *t)
 
 void procfile_volume(struct volume *vol, struct text *t)
 {
+	/* While it is being mounted it is not known yet. */
+	const char *transport = atomic_load(&vol->transport);
+
 	text_printf(t, "version %s\n", PLIMSOLL_VERSION);
 	text_printf(t, "pid %ld\n", (long)getpid());
 	text_printf(t, "source %s\n", vol->source);
 	text_printf(t, "mountpoint %s\n", vol->mountpoint);
 	text_printf(t, "kind %s\ncache %s\n", vol->ops->kind,
 		    cache_mode_name(vol->cache));
-	text_printf(t, "transport %s\n",
-		    vol->transport ? vol->transport : "dev");
+	text_printf(t, "transport %s\n", transport ? transport : "dev");
 	text_printf(t, "kernel_copies_bytes %lu\n",
 		    vmstat_read(vol->mm, NR_KERNEL_COPIES) << PAGE_SHIFT);
 	vol->ops->describe(vol, t);

@@ -165,20 +165,20 @@ const char *cache_mode_name(enum cache_mode mode);
 
 /* (C) constant once the volume is open. */
 struct volume {
-	const struct volume_ops *ops; /* (C) */
-	struct fs *fs;		      /* (C) */
-	struct mm *mm;		      /* (C) */
-	char source[PATH_MAX];	      /* as resolved, or "anon" (C) */
-	char mountpoint[PATH_MAX];    /* as resolved (C) */
-	uid_t owner;		      /* who mounted (C) */
-	gid_t owner_gid;	      /* (C) */
-	bool read_only;		      /* (C) */
-	bool sync;		      /* every write is O_SYNC (C) */
-	bool acl;		      /* keeps POSIX ACLs (C) */
-	enum cache_mode cache;	      /* (C) */
-	unsigned int number;	      /* among those of the process (C) */
-	const char *transport;	      /* "uring" or "dev", as found out */
-	uint64_t max_file_size;	      /* (C) */
+	const struct volume_ops *ops;  /* (C) */
+	struct fs *fs;		       /* (C) */
+	struct mm *mm;		       /* (C) */
+	char source[PATH_MAX];	       /* as resolved, or "anon" (C) */
+	char mountpoint[PATH_MAX];     /* as resolved (C) */
+	uid_t owner;		       /* who mounted (C) */
+	gid_t owner_gid;	       /* (C) */
+	bool read_only;		       /* (C) */
+	bool sync;		       /* every write is O_SYNC (C) */
+	bool acl;		       /* keeps POSIX ACLs (C) */
+	enum cache_mode cache;	       /* (C) */
+	unsigned int number;	       /* among those of the process (C) */
+	const char *_Atomic transport; /* "uring" or "dev", as found out */
+	uint64_t max_file_size;	       /* (C) */
 	struct inode_table inodes;
 	struct inode *root;
 	struct mutex opens_lock;

@@ -14,6 +14,7 @@
 #define MM_OS_H
 
 #include "mm/os_cpu_lock.h"
+#include "mm/os_order.h"
 #include "mm/types.h"
 
 #include <time.h>

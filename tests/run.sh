@@ -42,7 +42,7 @@ limit_of() {
 
 	is_script "$1" &&
 		n=$(sed -n '1,20s/^# timeout: \([0-9]*\)$/\1/p' "$1")
-	echo "${n:-120}"
+	echo $((${n:-120} * ${SLOW:-1}))
 }
 
 # Sets rc and why.

@@ -32,7 +32,7 @@ is_running() {
 
 # wait_gone PID SECONDS
 wait_gone() {
-	local n=$(($2 * 20))
+	local n=$(($2 * 20 * ${SLOW:-1}))
 
 	while is_running "$1"; do
 		[ $((n--)) -gt 0 ] || return 1
