@@ -40,7 +40,7 @@ fs_core := text log cred bdi kernel_copy copy_taker copy_taker_process inode ope
 	   anon_inode anon_file anon_dir anon_attr anon_volume \
 	   procfile control fs
 fs_fuse := transport fuse_buffer fuse_uring fuse_notify fuse_copy fuse_ops fuse_names fuse_attr fuse_file \
-	   fuse_dir fuse_session source options main
+	   fuse_dir fuse_session mountinfo source options main
 mm      := $(mm_core:%=$(O)/mm/%.o)
 real    := $(mm_real:%=$(O)/mm/%.o)
 swap    := $(swap_core:%=$(O)/swap/%.o)

@@ -7,6 +7,7 @@
  */
 #include "fs/source.h"
 
+#include "fs/mountinfo.h"
 #include "mm/os.h"
 
 #include <errno.h>
@@ -79,49 +80,6 @@ out:
 	return within;
 }
 
-/* One line of mountinfo. */
-struct mount_line {
-	char where[PATH_MAX], type[64], source[PATH_MAX];
-};
-
-/* Undo the octal escapes of mountinfo. */
-static void unescape(char *s)
-{
-	char *to = s;
-
-	for (; *s; s++) {
-		unsigned int c;
-
-		if (*s == '\\' && sscanf(s + 1, "%3o", &c) == 1) {
-			*to++ = (char)c;
-			s += 3;
-		} else {
-			*to++ = *s;
-		}
-	}
-	*to = '\0';
-}
-
-static bool next_mount(FILE *f, struct mount_line *m)
-{
-	char line[2 * PATH_MAX + 256];
-
-	while (f && fgets(line, sizeof(line), f)) {
-		char *dash = strstr(line, " - ");
-
-		if (!dash ||
-		    sscanf(line, "%*s %*s %*s %*s %4095s", m->where) != 1 ||
-		    sscanf(dash, " - %63s %4095s", m->type, m->source) != 2)
-			continue;
-		unescape(m->where);
-		unescape(m->source);
-		return true;
-	}
-	if (f)
-		fclose(f);
-	return false;
-}
-
 static bool is_plimsoll(const struct mount_line *m)
 {
 	return strcmp(m->type, "fuse.plimsoll") == 0;
@@ -135,7 +93,7 @@ static bool on_plimsoll(const char *path)
 	size_t longest = 0;
 	bool ours = false;
 
-	while (next_mount(f, &m)) {
+	while (mountinfo_next(f, &m)) {
 		size_t n = strlen(m.where);
 
 		if (n < longest || strncmp(path, m.where, n) != 0 ||
@@ -154,7 +112,7 @@ static bool is_mounted(const char *source)
 	struct mount_line m;
 	bool found = false;
 
-	while (next_mount(f, &m))
+	while (mountinfo_next(f, &m))
 		found |= is_plimsoll(&m) && strcmp(m.source, source) == 0;
 	return found;
 }
@@ -167,7 +125,7 @@ static bool overlaps_served(const char *what, const char *path,
 	struct mount_line m;
 	bool found = false;
 
-	while (next_mount(f, &m))
+	while (mountinfo_next(f, &m))
 		if (!found && is_plimsoll(&m) && m.source[0] == '/' &&
 		    strcmp(m.source, path) != 0 &&
 		    (is_within(path, m.source) || is_within(m.source, path)))
