@@ -20,7 +20,7 @@
 /* Open at once; and the most a file can say. */
 enum { NR_HANDLES = 64, HANDLE_BYTES = 32768 };
 
-enum { NR_NODES_MAX = 96 };
+enum { NR_NODES_MAX = 192 };
 
 /* Inode numbers that no volume gives out, nor any SOURCE. */
 #define CONTROL_INO_FIRST (1ull << 62)
@@ -34,6 +34,7 @@ struct node {
 		     struct text *t);
 	int (*store)(struct volume *vol, const struct node *node,
 		     int64_t value);
+	bool waits; /* store may wait, for the disk or for others */
 	void (*print)(struct volume *vol, struct text *t);
 	int which; /* setting or fault field */
 	struct fault_attr *fault;
@@ -84,10 +85,15 @@ static int store_setting(struct volume *vol, const struct node *node,
 static void show_fault(struct volume *vol, const struct node *node,
 		       struct text *t)
 {
+	enum fault_field field = (enum fault_field)node->which;
+	int64_t value = fault_get(node->fault, field);
+	const char *word = fault_word(field, value);
+
 	(void)vol;
-	text_printf(t, "%lld\n",
-		    (long long)fault_get(node->fault,
-					 (enum fault_field)node->which));
+	if (word)
+		text_printf(t, "%s\n", word);
+	else
+		text_printf(t, "%lld\n", (long long)value);
 }
 
 static int store_fault(struct volume *vol, const struct node *node,
@@ -155,14 +161,16 @@ static void add_fault(struct control *c, uint64_t faults,
 	uint64_t dir = add_dir(c, faults, attr->name);
 
 	for (int f = 0; f < NR_FAULT_FIELDS; f++)
-		add(c,
-		    &(struct node){
-			    .parent = dir,
-			    .name = fault_field_name((enum fault_field)f),
-			    .show = show_fault,
-			    .store = f == FAULT_INJECTED ? NULL : store_fault,
-			    .which = f,
-			    .fault = attr });
+		if (fault_has(attr, (enum fault_field)f))
+			add(c, &(struct node){ .parent = dir,
+					       .name = fault_field_name(
+						       (enum fault_field)f),
+					       .show = show_fault,
+					       .store = f == FAULT_INJECTED
+								? NULL
+								: store_fault,
+					       .which = f,
+					       .fault = attr });
 }
 
 static void build(struct control *c)
@@ -179,13 +187,16 @@ static void build(struct control *c)
 	add_print(c, top, "buddyinfo", procfile_buddyinfo);
 	add_print(c, top, "slabinfo", procfile_slabinfo);
 	add_print(c, top, "volume", procfile_volume);
-	add(c, &(struct node){
-		       .parent = top, .name = "sync", .store = store_sync });
+	add(c, &(struct node){ .parent = top,
+			       .name = "sync",
+			       .store = store_sync,
+			       .waits = true });
 	sys = add_dir(c, top, "sys");
 	vm = add_dir(c, sys, "vm");
 	add(c, &(struct node){ .parent = vm,
 			       .name = "drop_caches",
-			       .store = store_drop_caches });
+			       .store = store_drop_caches,
+			       .waits = true });
 	for (int s = 0; s < NR_VM_SETTINGS; s++)
 		add(c,
 		    &(struct node){ .parent = vm,
@@ -196,7 +207,13 @@ static void build(struct control *c)
 	faults = add_dir(c, top, "fault");
 	add_fault(c, faults, &mm->fail_page_alloc);
 	add_fault(c, faults, &mm->failslab);
+	add_fault(c, faults, &mm->fail_xarray_node);
 	add_fault(c, faults, &mm->fail_io);
+	add_fault(c, faults, &mm->fail_fsync);
+	add_fault(c, faults, &mm->fail_swap_io);
+	add_fault(c, faults, &mm->fail_compress);
+	add_fault(c, faults, &mm->fail_decompress);
+	add_fault(c, faults, &mm->fail_reserve);
 }
 
 struct control *control_create(struct volume *vol)
@@ -323,22 +340,43 @@ size_t control_read(struct control *c, int h, uint64_t offset, size_t size,
 	return min_of(size, len - (size_t)offset);
 }
 
+bool control_waits(const struct control *c, uint64_t id)
+{
+	const struct node *node = node_of(c, id);
+
+	return node && node->waits;
+}
+
+/* A number, or a word that stands for one in a field of a fault. */
+static int parse(const struct node *node, const char *text, int64_t *value)
+{
+	char *end;
+
+	if (node->fault &&
+	    fault_word((enum fault_field)node->which, 0) != NULL) {
+		*value = fault_word_value((enum fault_field)node->which, text);
+		return *value < 0 ? -EINVAL : 0;
+	}
+	errno = 0;
+	*value = strtoll(text, &end, 10);
+	return errno || end == text || *end != '\0' ? -EINVAL : 0;
+}
+
 int control_write(struct control *c, uint64_t id, const char *data, size_t size)
 {
 	const struct node *node = node_of(c, id);
-	char number[32];
-	long long value;
-	char *end;
+	char text[32];
+	int64_t value;
+	int err;
 
 	if (!node || !node->store)
 		return -EACCES;
-	if (size == 0 || size >= sizeof(number))
+	if (size == 0 || size >= sizeof(text))
 		return -EINVAL;
-	memcpy(number, data, size);
-	number[size] = '\0';
-	errno = 0;
-	value = strtoll(number, &end, 10);
-	if (errno || end == number || end[strspn(end, " \n")] != '\0')
-		return -EINVAL;
-	return node->store(c->vol, node, value);
+	while (size > 0 && (data[size - 1] == '\n' || data[size - 1] == ' '))
+		size--;
+	memcpy(text, data, size);
+	text[size] = '\0';
+	err = parse(node, text, &value);
+	return err ? err : node->store(c->vol, node, value);
 }

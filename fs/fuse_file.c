@@ -411,6 +411,15 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 	hit.size = size;
 	hit.done = 0;
 	hit.mapped = fi->writepage;
+	if (control_has(ino) && !control_waits(s->vol->control, ino)) {
+		/* Not behind those who may be waiting for just that. */
+		err = control_write(s->vol->control, ino, data, size);
+		if (err)
+			fuse_reply_err(req, -err);
+		else
+			fuse_reply_write(req, size);
+		return;
+	}
 	if (control_has(ino)) {
 		/* No inode of ours: the root stands for it. */
 		rq = defer_write(req, FUSE_ROOT_ID, &hit);

@@ -463,6 +463,10 @@ static void end_mount(struct process *p, struct mount *m)
 {
 	bool lost = false;
 
+	/* Whoever hangs on purpose must not keep us for ever. */
+	if (p->fs.mm && p->fs.mm->io)
+		page_io_limit_hangs(p->fs.mm->io,
+				    DRAIN_PATIENCE_S * NSEC_PER_SEC);
 	if (m->started) {
 		source_draining(&m->source,
 				writeback_bytes(p->fs.mm, m->volume));
@@ -474,6 +478,8 @@ static void end_mount(struct process *p, struct mount *m)
 		log_line("%s: the disk took nothing for %d s; the files named "
 			 "above are not written back",
 			 m->source.path, DRAIN_PATIENCE_S);
+	if (p->fs.mm && p->fs.mm->io)
+		page_io_unlimit_hangs(p->fs.mm->io);
 	source_close(&m->source, lost);
 	if (lost)
 		atomic_store(&p->lost, true);

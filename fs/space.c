@@ -47,6 +47,10 @@ int space_reserve(struct file_volume *fv, uint64_t bytes)
 	struct space *s = &fv->space;
 	int err = 0;
 
+	if (should_fail(&fv->vol.mm->fail_reserve, bytes)) {
+		vmstat_inc(fv->vol.mm, RESERVE_FAIL_INJECTED);
+		return -ENOSPC;
+	}
 	mutex_lock(&s->lock);
 	if (!fits(s, bytes) || os_now_ns() - s->asked_ns > ASK_AGAIN_NS)
 		ask(s, fv->root_fd);

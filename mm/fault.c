@@ -4,6 +4,7 @@
 #include "mm/bug.h"
 
 #include <errno.h>
+#include <string.h>
 
 static const char *const field_names[NR_FAULT_FIELDS] = {
 	[FAULT_PROBABILITY] = "probability",
@@ -11,13 +12,57 @@ static const char *const field_names[NR_FAULT_FIELDS] = {
 	[FAULT_TIMES] = "times",
 	[FAULT_SPACE] = "space",
 	[FAULT_SEED] = "seed",
+	[FAULT_MIN_ORDER] = "min-order",
+	[FAULT_IGNORE_GFP_WAIT] = "ignore-gfp-wait",
+	[FAULT_IGNORE_GFP_HIGHMEM] = "ignore-gfp-highmem",
+	[FAULT_ERROR] = "error",
+	[FAULT_OP] = "op",
+	[FAULT_DELAY_MS] = "delay-ms",
 	[FAULT_INJECTED] = "injected",
 };
 
-void fault_attr_init(struct fault_attr *attr, const char *name)
+static const char *const kind_names[NR_FAULT_KINDS] = {
+	[FAULT_EIO] = "EIO",	 [FAULT_ENOSPC] = "ENOSPC",
+	[FAULT_SHORT] = "short", [FAULT_TORN] = "torn",
+	[FAULT_LOST] = "lost",	 [FAULT_DELAY] = "delay",
+	[FAULT_HANG] = "hang",
+};
+
+static const char *const op_names[NR_FAULT_OPS] = {
+	[FAULT_ALL] = "all",
+	[FAULT_READS] = "read",
+	[FAULT_WRITES] = "write",
+};
+
+/* From, to. An hour of delay is for ever, as far as anybody can wait. */
+static const struct {
+	int64_t least, most;
+} bounds[NR_FAULT_FIELDS] = {
+	[FAULT_PROBABILITY] = { 0, 100 },
+	[FAULT_INTERVAL] = { 1, INT64_MAX },
+	[FAULT_TIMES] = { -1, INT64_MAX },
+	[FAULT_SPACE] = { 0, INT64_MAX },
+	[FAULT_SEED] = { 0, INT64_MAX },
+	[FAULT_MIN_ORDER] = { 0, 10 },
+	[FAULT_IGNORE_GFP_WAIT] = { 0, 1 },
+	[FAULT_IGNORE_GFP_HIGHMEM] = { 0, 1 },
+	[FAULT_ERROR] = { 0, NR_FAULT_KINDS - 1 },
+	[FAULT_OP] = { 0, NR_FAULT_OPS - 1 },
+	[FAULT_DELAY_MS] = { 0, 3600000 },
+	[FAULT_INJECTED] = { 0, -1 }, /* to be read only */
+};
+
+void fault_attr_init(struct fault_attr *attr, const char *name,
+		     enum fault_class class)
 {
 	*attr = (struct fault_attr){
-		.name = name, .interval = 1, .times = 1, .seed = 1, .state = 1
+		.name = name,
+		.class = class,
+		.value = { [FAULT_INTERVAL] = 1,
+			   [FAULT_TIMES] = 1,
+			   [FAULT_SEED] = 1,
+			   [FAULT_DELAY_MS] = 100 },
+		.state = 1,
 	};
 	mutex_init(&attr->lock);
 }
@@ -28,59 +73,89 @@ const char *fault_field_name(enum fault_field field)
 	return field_names[field];
 }
 
+bool fault_has(const struct fault_attr *attr, enum fault_field field)
+{
+	switch (field) {
+	case FAULT_MIN_ORDER:
+		return attr->class == FAULT_CLASS_PAGE;
+	case FAULT_IGNORE_GFP_WAIT:
+	case FAULT_IGNORE_GFP_HIGHMEM:
+		return attr->class == FAULT_CLASS_PAGE ||
+		       attr->class == FAULT_CLASS_ALLOC;
+	case FAULT_OP:
+		return attr->class == FAULT_CLASS_IO;
+	case FAULT_ERROR:
+	case FAULT_DELAY_MS:
+		return attr->class == FAULT_CLASS_IO ||
+		       attr->class == FAULT_CLASS_SYNC;
+	default:
+		return true;
+	}
+}
+
 int64_t fault_get(struct fault_attr *attr, enum fault_field field)
 {
-	int64_t value = 0;
+	int64_t value;
 
+	ASSERT(field < NR_FAULT_FIELDS);
 	mutex_lock(&attr->lock);
-	switch (field) {
-	case FAULT_PROBABILITY:
-		value = (int64_t)attr->probability;
-		break;
-	case FAULT_INTERVAL:
-		value = (int64_t)attr->interval;
-		break;
-	case FAULT_TIMES:
-		value = attr->times;
-		break;
-	case FAULT_SPACE:
-		value = attr->space;
-		break;
-	case FAULT_SEED:
-		value = (int64_t)attr->seed;
-		break;
-	case FAULT_INJECTED:
-		value = (int64_t)attr->injected;
-		break;
-	case NR_FAULT_FIELDS:
-		break;
-	}
+	value = attr->value[field];
 	mutex_unlock(&attr->lock);
 	return value;
 }
 
+static bool is_part(int64_t kind)
+{
+	return kind == FAULT_SHORT || kind == FAULT_TORN || kind == FAULT_LOST;
+}
+
 int fault_set(struct fault_attr *attr, enum fault_field field, int64_t value)
 {
-	int err = 0;
-
+	if (!fault_has(attr, field) || value < bounds[field].least ||
+	    value > bounds[field].most)
+		return -EINVAL;
+	if (field == FAULT_ERROR && attr->class == FAULT_CLASS_SYNC &&
+	    is_part(value))
+		return -EINVAL;
 	mutex_lock(&attr->lock);
-	if (field == FAULT_PROBABILITY && value >= 0 && value <= 100) {
-		attr->probability = (uint64_t)value;
+	attr->value[field] = value;
+	if (field == FAULT_PROBABILITY)
 		atomic_store(&attr->armed, value > 0);
-	} else if (field == FAULT_INTERVAL && value >= 1) {
-		attr->interval = (uint64_t)value;
-	} else if (field == FAULT_TIMES && value >= -1) {
-		attr->times = value;
-	} else if (field == FAULT_SPACE && value >= 0) {
-		attr->space = value;
-	} else if (field == FAULT_SEED && value >= 0) {
-		attr->seed = attr->state = (uint64_t)value;
+	if (field == FAULT_SEED) {
+		attr->state = (uint64_t)value;
 		attr->calls = 0;
-	} else {
-		err = -EINVAL;
 	}
+	if (field == FAULT_PROBABILITY || field == FAULT_ERROR)
+		atomic_fetch_add(&attr->told, 1);
 	mutex_unlock(&attr->lock);
-	return err;
+	return 0;
+}
+
+static const char *const *words_of(enum fault_field field, int64_t *nr)
+{
+	*nr = field == FAULT_ERROR ? NR_FAULT_KINDS
+	      : field == FAULT_OP  ? NR_FAULT_OPS
+				   : 0;
+	return field == FAULT_ERROR ? kind_names : op_names;
+}
+
+const char *fault_word(enum fault_field field, int64_t value)
+{
+	int64_t nr;
+	const char *const *words = words_of(field, &nr);
+
+	return value >= 0 && value < nr ? words[value] : NULL;
+}
+
+int64_t fault_word_value(enum fault_field field, const char *word)
+{
+	int64_t nr;
+	const char *const *words = words_of(field, &nr);
+
+	for (int64_t i = 0; i < nr; i++)
+		if (strcmp(words[i], word) == 0)
+			return i;
+	return -EINVAL;
 }
 
 /* splitmix64 (Steele, Lea, Flood 2014). */
@@ -93,26 +168,87 @@ static uint64_t next_random(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
+static bool decide(struct fault_attr *attr, uint64_t size) must_hold(attr->lock)
+{
+	int64_t *value = attr->value;
+
+	if (value[FAULT_TIMES] == 0 || value[FAULT_PROBABILITY] == 0)
+		return false;
+	if (value[FAULT_SPACE] > (int64_t)size) {
+		value[FAULT_SPACE] -= (int64_t)size;
+		return false;
+	}
+	if (++attr->calls % (uint64_t)value[FAULT_INTERVAL] != 0)
+		return false;
+	if (next_random(&attr->state) % 100 >=
+	    (uint64_t)value[FAULT_PROBABILITY])
+		return false;
+	if (value[FAULT_TIMES] > 0)
+		value[FAULT_TIMES]--;
+	value[FAULT_INJECTED]++;
+	return true;
+}
+
 bool fault_decide(struct fault_attr *attr, size_t size)
 {
+	bool fail;
+
+	mutex_lock(&attr->lock);
+	fail = decide(attr, size);
+	mutex_unlock(&attr->lock);
+	return fail;
+}
+
+bool fault_decide_alloc(struct fault_attr *attr, size_t size, gfp_t gfp,
+			unsigned int order)
+{
+	const int64_t *value = attr->value;
+	bool fail = false;
+
+	if (gfp & GFP_RESERVE)
+		return false;
+	mutex_lock(&attr->lock);
+	if ((int64_t)order >= value[FAULT_MIN_ORDER] &&
+	    !(value[FAULT_IGNORE_GFP_WAIT] && (gfp & GFP_RECLAIM)) &&
+	    !(value[FAULT_IGNORE_GFP_HIGHMEM] && (gfp & GFP_MOVABLE)))
+		fail = decide(attr, size);
+	mutex_unlock(&attr->lock);
+	return fail;
+}
+
+/* Can an operation like that fail like that? */
+static bool fits(enum fault_kind kind, enum fault_op op, bool parts)
+{
+	switch (kind) {
+	case FAULT_ENOSPC:
+		return op == FAULT_WRITES;
+	case FAULT_SHORT:
+		return parts;
+	case FAULT_TORN:
+	case FAULT_LOST:
+		return parts && op == FAULT_WRITES;
+	default:
+		return true;
+	}
+}
+
+bool fault_decide_io(struct fault_attr *attr, enum fault_op op, bool parts,
+		     uint64_t bytes, struct fault_shot *shot)
+{
+	const int64_t *value = attr->value;
 	bool fail = false;
 
 	mutex_lock(&attr->lock);
-	if (attr->times == 0 || attr->probability == 0)
-		goto out;
-	if (attr->space > (int64_t)size) {
-		attr->space -= (int64_t)size;
-		goto out;
-	}
-	if (++attr->calls % attr->interval != 0)
-		goto out;
-	if (next_random(&attr->state) % 100 >= attr->probability)
-		goto out;
-	if (attr->times > 0)
-		attr->times--;
-	attr->injected++;
-	fail = true;
-out:
+	*shot = (struct fault_shot){
+		.kind = (enum fault_kind)value[FAULT_ERROR],
+		.delay_ns = (uint64_t)value[FAULT_DELAY_MS] * NSEC_PER_MSEC,
+		.told = atomic_load(&attr->told),
+	};
+	if ((value[FAULT_OP] == FAULT_ALL || value[FAULT_OP] == (int64_t)op) &&
+	    fits(shot->kind, op, parts))
+		fail = decide(attr, bytes);
+	if (fail && is_part(shot->kind))
+		shot->random = next_random(&attr->state);
 	mutex_unlock(&attr->lock);
 	return fail;
 }

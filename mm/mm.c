@@ -123,6 +123,22 @@ static int start_daemons(struct mm *mm, const struct mm_config *config)
 	return err;
 }
 
+static void boot_faults(struct mm *mm)
+{
+	fault_attr_init(&mm->fail_page_alloc, "fail_page_alloc",
+			FAULT_CLASS_PAGE);
+	fault_attr_init(&mm->failslab, "failslab", FAULT_CLASS_ALLOC);
+	fault_attr_init(&mm->fail_xarray_node, "fail_xarray_node",
+			FAULT_CLASS_ALLOC);
+	fault_attr_init(&mm->fail_io, "fail_io", FAULT_CLASS_IO);
+	fault_attr_init(&mm->fail_fsync, "fail_fsync", FAULT_CLASS_SYNC);
+	fault_attr_init(&mm->fail_swap_io, "fail_swap_io", FAULT_CLASS_IO);
+	fault_attr_init(&mm->fail_compress, "fail_compress", FAULT_CLASS_PLAIN);
+	fault_attr_init(&mm->fail_decompress, "fail_decompress",
+			FAULT_CLASS_PLAIN);
+	fault_attr_init(&mm->fail_reserve, "fail_reserve", FAULT_CLASS_PLAIN);
+}
+
 struct mm *mm_create(const struct mm_config *config, int *err)
 {
 	struct mm *mm = calloc(1, sizeof(*mm));
@@ -139,9 +155,7 @@ struct mm *mm_create(const struct mm_config *config, int *err)
 	if (mm->nr_slots == os_nr_cpus())
 		mm->rseq = os_rseq_start();
 	mm->policy = &reclaim_policy_twolist;
-	fault_attr_init(&mm->fail_page_alloc, "fail_page_alloc");
-	fault_attr_init(&mm->failslab, "failslab");
-	fault_attr_init(&mm->fail_io, "fail_io");
+	boot_faults(mm);
 	*err = arena_init(&mm->arena, config->size);
 	if (*err)
 		goto out_free;
@@ -181,6 +195,8 @@ out_free:
 
 void mm_destroy(struct mm *mm)
 {
+	/* What hangs on purpose must not keep the flusher. */
+	page_io_limit_hangs(mm->io, 0);
 	kswapd_stop(mm);
 	writeback_stop(mm);
 	page_io_stop(mm->io);

@@ -88,7 +88,10 @@ struct mm {
 	struct mutex vm_lock; /* serialises vm_set() */
 	_Atomic long vm[NR_VM_SETTINGS];
 
-	struct fault_attr fail_page_alloc, failslab, fail_io;
+	/* What can be made to fail; the directories of fault/ are these. */
+	struct fault_attr fail_page_alloc, failslab, fail_xarray_node;
+	struct fault_attr fail_io, fail_fsync, fail_swap_io;
+	struct fault_attr fail_compress, fail_decompress, fail_reserve;
 };
 
 /* Build one and start its threads. NULL and *err = -errno. */

@@ -142,8 +142,7 @@ alloc_any(struct mm *mm, gfp_t gfp, unsigned int order)
 	struct page *page = NULL;
 
 	ASSERT(order <= BUDDY_MAX_ORDER);
-	if (!(gfp & GFP_RESERVE) &&
-	    should_fail(&mm->fail_page_alloc, 1u << order)) {
+	if (should_fail_alloc(&mm->fail_page_alloc, 1u << order, gfp, order)) {
 		vmstat_inc(mm, PGALLOC_FAIL_INJECTED);
 		return NULL;
 	}

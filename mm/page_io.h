@@ -1,9 +1,10 @@
 /*
  * page_io.h - reading and writing what pages are backed by.
  *
- * One contract, two implementations: io_uring (mm/page_io_uring.c) and a fake
- * disk (tests/sim/page_io_sim.c). A struct page_io is embedded in whatever
- * waits for it, and must stay where it is until its done() is called.
+ * The engine makes operations fail that are to (mm/page_io.c), and has the
+ * others done by a device (mm/page_io_device.h): io_uring, or a fake disk. A
+ * struct page_io is embedded in whatever waits for it, and must stay where it
+ * is until its done() is called.
  *
  * done() runs without locks, on the engine's completion thread, or on one that
  * waits in a ring of its own (mm/page_io_local.h), or on that which called
@@ -19,7 +20,23 @@
 struct mm;
 struct page_io_engine;
 
-enum page_io_op { PAGE_IO_READ, PAGE_IO_WRITE };
+/* PAGE_IO_NONE: only for devices, which transfer nothing then. */
+enum page_io_op { PAGE_IO_READ, PAGE_IO_WRITE, PAGE_IO_NONE };
+
+/* What is done to an operation on purpose, and what it was before. */
+struct page_io_fault {
+	bool any; /* the rest means something */
+	bool drop_behind;
+	bool forced; /* the result is this: */
+	bool hangs;
+	uint8_t op;
+	unsigned int nr_iov;
+	size_t iov_len; /* of the last one that is transferred */
+	uint64_t nr_bytes;
+	int64_t result;
+	uint64_t until_ns; /* held back until then */
+	uint32_t told;	   /* fault_attr.told */
+};
 
 struct page_io {
 	enum page_io_op op;
@@ -29,6 +46,7 @@ struct page_io {
 	 * cache. A write is on its way to the device before it is done.
 	 */
 	bool drop_behind;
+	bool swap; /* the file is a swap file */
 	uint64_t offset;
 	struct iovec *iov;
 	unsigned int nr_iov;
@@ -37,8 +55,9 @@ struct page_io {
 	void (*done)(struct page_io *io);
 
 	/* the engine's own ------------------------------------------------ */
-	struct page_io *next;
-	_Atomic unsigned int nr_pending;
+	struct page_io_fault fault;
+	struct page_io *next;		 /* of those held back */
+	_Atomic unsigned int nr_pending; /* the device's */
 };
 
 /*
@@ -47,8 +66,16 @@ struct page_io {
  */
 struct page_io_engine *page_io_start(struct mm *mm, unsigned int depth,
 				     int *err);
-/* Wait for what is in flight, and stop. */
+/* Wait for what is in flight, and stop. What hangs ends with -EIO. */
 void page_io_stop(struct page_io_engine *e);
+
+/*
+ * Somebody is about to wait for all of it: what hangs on purpose ends with -EIO
+ * in patience_ns, and nothing hangs after that; until page_io_unlimit_hangs().
+ * They nest; the first one's patience counts.
+ */
+void page_io_limit_hangs(struct page_io_engine *e, uint64_t patience_ns);
+void page_io_unlimit_hangs(struct page_io_engine *e);
 
 /*
  * This range stays where it is and is used for I/O often: register it. 0 or

@@ -13,6 +13,7 @@
 #include "mm/page_io_local.h"
 
 #include "mm/bug.h"
+#include "mm/page_io_device.h"
 
 #include <errno.h>
 #include <liburing.h>
@@ -75,9 +76,7 @@ void page_io_local_queue(struct page_io *io)
 	struct io_uring_sqe *sqe = io_uring_get_sqe(l->ring);
 
 	ASSERT(sqe); /* (2) */
-	if (io->result < 0)
-		io_uring_prep_nop(sqe); /* it has failed already */
-	else if (io->nr_iov == 1)
+	if (io->nr_iov == 1)
 		io_uring_prep_read(sqe, io->fd, io->iov[0].iov_base,
 				   (unsigned int)io->iov[0].iov_len,
 				   io->offset);
@@ -104,7 +103,7 @@ static void end(struct page_io_local *l, struct io_uring_cqe *cqe)
 	cqe->res = -ENOTCONN; /* (1) */
 	ASSERT(l->nr > 0);
 	l->nr--;
-	io->done(io);
+	page_io_end(io);
 }
 
 void page_io_reap(struct page_io_local *l)

@@ -9,7 +9,7 @@
  *	└───────────────────────────────┘
  *
  * The ring is somebody else's (fs/fuse_uring.c). While it is open,
- * page_io_queue() on its thread puts short reads there, and page_io_reap() calls
+ * page_io_device_queue() on its thread puts short reads there, and page_io_reap() calls
  * their done(). The others find no completion of ours in their queue.
  */
 #ifndef MM_PAGE_IO_LOCAL_H
@@ -50,7 +50,7 @@ void page_io_local_close(struct page_io_local *l);
  */
 void page_io_reap(struct page_io_local *l);
 
-/* For page_io_queue(): may it go there? Then its result is 0, or known. */
+/* For page_io_device_queue(): may it go there? Then its result is 0. */
 bool page_io_local_takes(const struct page_io *io);
 void page_io_local_queue(struct page_io *io);
 

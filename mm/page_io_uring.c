@@ -6,14 +6,13 @@
  *       drop_behind what pushes the pages out and forgets them. nr_pending
  *       counts those whose completions are still to come; only the completion
  *       thread counts it down, and calls done() at 0.
- *   (3) A transfer the fault injector picked is sent as a no-op with the error
- *       remembered, so that failures arrive on the same thread as successes.
+ *   (3) What is to transfer nothing is sent as a no-op.
  *   (4) What the submitter wrote is published by nr_pending: that the kernel
  *       hands it on is a thing no compiler and no checker knows.
  *   (5) An entry that is queued waits for a kick, but never for more than
  *       SUBMIT_BATCH others: the device works while the rest is prepared.
  */
-#include "mm/page_io.h"
+#include "mm/page_io_device.h"
 
 #include "mm/bug.h"
 #include "mm/mm.h"
@@ -43,7 +42,7 @@ enum { TAKE_BATCH = 64 };
 /* The two low bits of a completion's user data: which step it ends. */
 enum step { STEP_TRANSFER, STEP_PUSH, STEP_FORGET, STEP_STOP, STEP_MASK = 3 };
 
-struct page_io_engine {
+struct page_io_device {
 	struct mm *mm;
 	struct mutex lock; /* of the submission side */
 	struct io_uring ring;
@@ -62,7 +61,7 @@ static void *step_data(struct page_io *io, enum step step)
  * Hand over all that is queued. What the kernel does not take now (it is short
  * of memory) the completion thread offers again.
  */
-static void submit_all(struct page_io_engine *e) must_hold(e->lock)
+static void submit_all(struct page_io_device *e) must_hold(e->lock)
 {
 	while (io_uring_sq_ready(&e->ring) > 0) {
 		int n = io_uring_submit(&e->ring);
@@ -77,7 +76,7 @@ static void submit_all(struct page_io_engine *e) must_hold(e->lock)
 }
 
 /* Room for a whole chain: a chain is cut where a submission ends. */
-static void make_room(struct page_io_engine *e, unsigned int nr)
+static void make_room(struct page_io_device *e, unsigned int nr)
 	must_hold(e->lock)
 {
 	while (io_uring_sq_space_left(&e->ring) < nr) {
@@ -88,7 +87,7 @@ static void make_room(struct page_io_engine *e, unsigned int nr)
 }
 
 /* An entry of the submission queue; make_room() has seen to it. */
-static struct io_uring_sqe *get_sqe(struct page_io_engine *e) must_hold(e->lock)
+static struct io_uring_sqe *get_sqe(struct page_io_device *e) must_hold(e->lock)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&e->ring);
 
@@ -96,7 +95,7 @@ static struct io_uring_sqe *get_sqe(struct page_io_engine *e) must_hold(e->lock)
 	return sqe;
 }
 
-static bool is_fixed(const struct page_io_engine *e, const struct page_io *io)
+static bool is_fixed(const struct page_io_device *e, const struct page_io *io)
 {
 	const char *base = io->iov[0].iov_base;
 
@@ -104,22 +103,13 @@ static bool is_fixed(const struct page_io_engine *e, const struct page_io *io)
 	       base + io->iov[0].iov_len <= e->fixed_base + e->fixed_size;
 }
 
-static bool inject(struct page_io_engine *e, uint64_t bytes)
-{
-	if (!should_fail(&e->mm->fail_io, bytes))
-		return false;
-	vmstat_inc(e->mm, IO_FAIL_INJECTED);
-	return true;
-}
-
-static void prepare_transfer(struct page_io_engine *e, struct page_io *io)
+static void prepare_transfer(struct page_io_device *e, struct page_io *io)
 	must_hold(e->lock)
 {
 	struct io_uring_sqe *sqe = get_sqe(e);
 
-	if (inject(e, io->nr_bytes)) {
-		io->result = -EIO; /* (3) */
-		io_uring_prep_nop(sqe);
+	if (io->op == PAGE_IO_NONE) {
+		io_uring_prep_nop(sqe); /* (3) */
 	} else if (io->op == PAGE_IO_READ && is_fixed(e, io)) {
 		io_uring_prep_read_fixed(sqe, io->fd, io->iov[0].iov_base,
 					 (unsigned int)io->iov[0].iov_len,
@@ -140,7 +130,7 @@ static void prepare_transfer(struct page_io_engine *e, struct page_io *io)
 	io_uring_sqe_set_data(sqe, step_data(io, STEP_TRANSFER));
 }
 
-static void prepare_drop(struct page_io_engine *e, struct page_io *io)
+static void prepare_drop(struct page_io_device *e, struct page_io *io)
 	must_hold(e->lock)
 {
 	struct io_uring_sqe *sqe;
@@ -171,11 +161,10 @@ static unsigned int nr_steps(const struct page_io *io)
 	return io->op == PAGE_IO_WRITE ? 3 : 2;
 }
 
-void page_io_queue(struct page_io_engine *e, struct page_io *io)
+void page_io_device_queue(struct page_io_device *e, struct page_io *io)
 {
 	io->result = 0;
 	if (page_io_local_takes(io)) {
-		io->result = inject(e, io->nr_bytes) ? -EIO : 0;
 		page_io_local_queue(io);
 		return;
 	}
@@ -192,17 +181,11 @@ void page_io_queue(struct page_io_engine *e, struct page_io *io)
 	mutex_unlock(&e->lock);
 }
 
-void page_io_kick(struct page_io_engine *e)
+void page_io_device_kick(struct page_io_device *e)
 {
 	mutex_lock(&e->lock);
 	submit_all(e);
 	mutex_unlock(&e->lock);
-}
-
-void page_io_submit(struct page_io_engine *e, struct page_io *io)
-{
-	page_io_queue(e, io);
-	page_io_kick(e);
 }
 
 /* Account for one completion. Returns false if it was the call to stop. */
@@ -219,12 +202,12 @@ static bool complete(uint64_t data, int32_t res)
 	else if (step == STEP_PUSH && res < 0 && io->result >= 0)
 		io->result = res; /* not written after all */
 	if (atomic_fetch_sub(&io->nr_pending, 1) == 1)
-		io->done(io);
+		page_io_end(io);
 	return true;
 }
 
 /* What has completed, copied, so that the ring has room again at once. */
-static unsigned int take(struct page_io_engine *e,
+static unsigned int take(struct page_io_device *e,
 			 struct io_uring_cqe taken[TAKE_BATCH])
 {
 	struct io_uring_cqe *cqes[TAKE_BATCH];
@@ -242,7 +225,7 @@ static void completer_main(void *arg)
 {
 	struct __kernel_timespec look_again = { .tv_sec = 1 };
 	struct io_uring_cqe taken[TAKE_BATCH], *cqe;
-	struct page_io_engine *e = arg;
+	struct page_io_device *e = arg;
 	bool go_on = true;
 
 	while (go_on) {
@@ -250,7 +233,7 @@ static void completer_main(void *arg)
 			io_uring_wait_cqe_timeout(&e->ring, &cqe, &look_again);
 
 		if (atomic_load(&e->stalled))
-			page_io_kick(e);
+			page_io_device_kick(e);
 		if (err == -EINTR || err == -EAGAIN || err == -ETIME)
 			continue;
 		ASSERT(err == 0);
@@ -259,10 +242,10 @@ static void completer_main(void *arg)
 	}
 }
 
-struct page_io_engine *page_io_start(struct mm *mm, unsigned int depth,
-				     int *err)
+struct page_io_device *page_io_device_start(struct mm *mm, unsigned int depth,
+					    int *err)
 {
-	struct page_io_engine *e = calloc(1, sizeof(*e));
+	struct page_io_device *e = calloc(1, sizeof(*e));
 	/* Room for all completions there can be; 16 bytes each. */
 	struct io_uring_params params = {
 		.flags = IORING_SETUP_CQSIZE,
@@ -289,7 +272,7 @@ out_free:
 	return NULL;
 }
 
-void page_io_stop(struct page_io_engine *e)
+void page_io_device_stop(struct page_io_device *e)
 {
 	struct io_uring_sqe *sqe;
 
@@ -307,7 +290,7 @@ void page_io_stop(struct page_io_engine *e)
 	free(e);
 }
 
-int page_io_register(struct page_io_engine *e, void *base, size_t size)
+int page_io_device_register(struct page_io_device *e, void *base, size_t size)
 {
 	struct iovec iov = { base, size };
 	int err = io_uring_register_buffers(&e->ring, &iov, 1);
@@ -350,24 +333,24 @@ static int64_t drop(const struct page_io *io)
 	return err;
 }
 
-void page_io_do(struct page_io_engine *e, struct page_io *io)
+void page_io_device_do(struct page_io_device *e, struct page_io *io)
 {
 	int64_t err;
 
-	io->result = inject(e, io->nr_bytes) ? -EIO : transfer(io);
+	(void)e;
+	io->result = io->op == PAGE_IO_NONE ? 0 : transfer(io);
 	if (io->drop_behind) {
 		err = drop(io);
 		if (io->result >= 0 && err)
 			io->result = err; /* not written after all */
 	}
-	io->done(io);
+	page_io_end(io);
 }
 
-int page_io_fallocate(struct page_io_engine *e, int fd, uint64_t offset,
-		      uint64_t len)
+int page_io_device_fallocate(struct page_io_device *e, int fd, uint64_t offset,
+			     uint64_t len)
 {
-	if (inject(e, len))
-		return -EIO;
+	(void)e;
 	return fallocate(fd, 0, (off_t)offset, (off_t)len) < 0 ? -errno : 0;
 }
 
@@ -380,10 +363,9 @@ static void forget(int fd, uint64_t offset, uint64_t len)
 	posix_fadvise(fd, (off_t)offset, (off_t)len, POSIX_FADV_DONTNEED);
 }
 
-int page_io_truncate(struct page_io_engine *e, int fd, uint64_t size)
+int page_io_device_truncate(struct page_io_device *e, int fd, uint64_t size)
 {
-	if (inject(e, 0))
-		return -EIO;
+	(void)e;
 	if (ftruncate(fd, (off_t)size) < 0)
 		return -errno;
 	if (size & PAGE_MASK)
@@ -391,9 +373,8 @@ int page_io_truncate(struct page_io_engine *e, int fd, uint64_t size)
 	return 0;
 }
 
-int page_io_sync(struct page_io_engine *e, int fd, bool data_only)
+int page_io_device_sync(struct page_io_device *e, int fd, bool data_only)
 {
-	if (inject(e, 0))
-		return -EIO;
+	(void)e;
 	return (data_only ? fdatasync(fd) : fsync(fd)) < 0 ? -errno : 0;
 }

@@ -260,7 +260,8 @@ static __attribute__((noinline)) void *alloc_slow(struct kmem_cache *c,
 	struct cpu_stack *s = stack_now(c);
 	void *object = NULL;
 
-	if (!(gfp & GFP_RESERVE) && should_fail(&c->mm->failslab, c->size)) {
+	if (should_fail_alloc(&c->mm->failslab, c->size, gfp, 0)) {
+		vmstat_inc(c->mm, SLAB_FAIL_INJECTED);
 		vmstat_inc(c->mm, SLAB_FAIL);
 		return NULL;
 	}

@@ -11,6 +11,7 @@
 #include "mm/xarray.h"
 
 #include "mm/bug.h"
+#include "mm/mm.h"
 #include "mm/slab.h"
 
 #include <errno.h>
@@ -28,10 +29,22 @@ static uint64_t max_index(const struct xa_node *root)
 	return bits >= 64 ? UINT64_MAX : (1ull << bits) - 1;
 }
 
+/* A node, or NULL. */
+static struct xa_node *node_alloc(struct xarray *xa, gfp_t gfp)
+{
+	struct mm *mm = xa->nodes->mm;
+
+	if (should_fail_alloc(&mm->fail_xarray_node, 1, gfp, 0)) {
+		vmstat_inc(mm, XA_NODE_FAIL_INJECTED);
+		return NULL;
+	}
+	return kmem_cache_alloc(xa->nodes, gfp);
+}
+
 int xa_stash_fill(struct xarray *xa, struct xa_stash *stash, gfp_t gfp)
 {
 	while (stash->nr < ARRAY_SIZE(stash->nodes)) {
-		struct xa_node *node = kmem_cache_alloc(xa->nodes, gfp);
+		struct xa_node *node = node_alloc(xa, gfp);
 
 		if (!node) {
 			xa_stash_drain(xa, stash);
@@ -54,11 +67,11 @@ static struct xa_node *node_new(struct xarray *xa, struct xa_stash *stash,
 	struct xa_node *node;
 
 	if (!stash)
-		node = kmem_cache_alloc(xa->nodes, GFP_NOWAIT);
+		node = node_alloc(xa, GFP_NOWAIT);
 	else if (stash->nr > 0)
 		node = stash->nodes[--stash->nr];
 	else if (stash->gfp)
-		node = kmem_cache_alloc(xa->nodes, stash->gfp);
+		node = node_alloc(xa, stash->gfp);
 	else
 		node = NULL;
 	if (node)

@@ -289,6 +289,10 @@ int anon_reserve(struct address_space *m, pgoff_t first, pgoff_t last)
 	struct mm *mm = m->mm;
 	int err;
 
+	if (should_fail(&mm->fail_reserve, (last - first + 1) << PAGE_SHIFT)) {
+		vmstat_inc(mm, RESERVE_FAIL_INJECTED);
+		return -ENOSPC;
+	}
 	/* Not even if what the mapping has were all in the range. */
 	if (last - first >= anon_pages_left(mm) + m->nr_pages + m->nr_values) {
 		vmstat_inc(mm, ENOSPC_RESERVED);

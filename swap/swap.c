@@ -341,6 +341,7 @@ void swap_stop(struct mm *mm)
 {
 	struct swap *s = mm->swap;
 
+	page_io_limit_hangs(mm->io, 0);
 	mutex_lock(&s->lock);
 	s->stop = true;
 	cond_broadcast(&s->compact_wake);
@@ -350,6 +351,7 @@ void swap_stop(struct mm *mm)
 		os_sleep_ns(NSEC_PER_MSEC);
 	scan_crew_stop(mm);
 	swap_in_stop(s);
+	page_io_unlimit_hangs(mm->io);
 	check_unused(s);
 	mm->swap = NULL;
 	atomic_store(&mm->nr_swap_free, 0);

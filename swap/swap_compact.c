@@ -299,6 +299,7 @@ static int read_victim(struct swap *s, const struct swap_place *victim)
 	struct page_io io = {
 		.op = PAGE_IO_READ,
 		.fd = s->areas[victim->area].fd,
+		.swap = true,
 		.drop_behind = !s->areas[victim->area].direct,
 		.offset = (uint64_t)victim->cluster << SWAP_CLUSTER_SHIFT,
 		.iov = &iov,

@@ -48,10 +48,36 @@ static int unpack_object(struct swap *s, const void *object, uint32_t size,
 	return decompress_page(s->compressor, data, h.len, to);
 }
 
+/* The same of an object whose bytes are damaged on purpose. */
+static __attribute__((noinline)) int
+unpack_damaged(struct swap *s, const void *object, uint32_t size, uint32_t seq,
+	       uint64_t mapping, pgoff_t index, void *to)
+{
+	_Alignas(8) char damaged[SWAP_OBJECT_MAX + SWAP_UNIT];
+	struct swap_object_header h;
+	uint64_t random =
+		(uint64_t)fault_get(&s->mm->fail_decompress, FAULT_INJECTED) *
+		0x9e3779b97f4a7c15u;
+
+	vmstat_inc(s->mm, DECOMPRESS_FAIL_INJECTED);
+	if (size < sizeof(h) || size > sizeof(damaged))
+		return -EIO;
+	memcpy(damaged, object, size);
+	memcpy(&h, object, sizeof(h));
+	/* Not behind the data: what is there to fill up has no meaning. */
+	damaged[random % min_of(size, (uint32_t)(sizeof(h) + h.len))] ^=
+		(char)(1u << (random >> 32) % 8);
+	return unpack_object(s, damaged, size, seq, mapping, index, to);
+}
+
 static int unpack(struct swap *s, const void *object, uint32_t size,
 		  uint32_t seq, uint64_t mapping, pgoff_t index, void *to)
 {
-	int err = unpack_object(s, object, size, seq, mapping, index, to);
+	bool damage = should_fail(&s->mm->fail_decompress, PAGE_SIZE);
+	int err = damage ? unpack_damaged(s, object, size, seq, mapping, index,
+					  to)
+			 : unpack_object(s, object, size, seq, mapping, index,
+					 to);
 
 	if (err)
 		vmstat_inc(s->mm, SWPIN_DAMAGED);
@@ -160,6 +186,7 @@ static void read_prepare(struct swap_read *r, const struct swap_place *from,
 	r->io = (struct page_io){
 		.op = PAGE_IO_READ,
 		.fd = r->swap->areas[from->area].fd,
+		.swap = true,
 		.drop_behind = !r->swap->areas[from->area].direct,
 		.offset = ((uint64_t)from->cluster << SWAP_CLUSTER_SHIFT) +
 			  from->offset,

@@ -263,6 +263,7 @@ static void submit(struct swap *s, bool again)
 		b->io = (struct page_io){
 			.op = PAGE_IO_WRITE,
 			.fd = s->areas[b->area].fd,
+			.swap = true,
 			.drop_behind = !s->areas[b->area].direct,
 			.offset = (uint64_t)b->cluster << SWAP_CLUSTER_SHIFT,
 			.iov = &b->iov,
@@ -359,6 +360,17 @@ int swap_store(struct swap *s, enum swap_stream stream,
 	return 0;
 }
 
+/* As compress_page(), but for those that are to fail: they do not fit. */
+static size_t compress(struct swap *s, const void *page,
+		       char data[COMPRESSED_MAX])
+{
+	if (should_fail(&s->mm->fail_compress, PAGE_SIZE)) {
+		vmstat_inc(s->mm, COMPRESS_FAIL_INJECTED);
+		return 0;
+	}
+	return compress_page(s->compressor, page, data, COMPRESSED_MAX);
+}
+
 /* Would it be in vain to compress anything now? */
 static int check_room(struct swap *s)
 {
@@ -387,7 +399,7 @@ int swap_out_page(struct swap *s, uint64_t mapping, pgoff_t index,
 	int err = check_room(s);
 
 	if (!err) {
-		len = compress_page(s->compressor, page, data, sizeof(data));
+		len = compress(s, page, data);
 		h.len = (uint16_t)(len ? len : PAGE_SIZE);
 		err = swap_store(s, SWAP_OUT, &h, len ? data : page, entry);
 		swap_submit(s);

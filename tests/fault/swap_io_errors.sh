@@ -16,7 +16,7 @@ mnt = sys.argv[1]
 
 def fault(**fields):
     for name, value in fields.items():
-        with open(f"{mnt}/.plimsoll/fault/fail_io/{name}", "w") as f:
+        with open(f"{mnt}/.plimsoll/fault/fail_swap_io/{name}", "w") as f:
             f.write(str(value))
 
 def write(name, nr, patience=5):
@@ -44,7 +44,7 @@ fault(probability=0)
 v = vmstat(mnt)
 say(f"60 failures: swap_write_error {v['swap_write_error']}")
 assert size >= 12288 * PAGE, "refused, and there was room"
-assert v["swap_write_error"] > 0 and v["swap_write_error"] == v["io_fail_injected"]
+assert v["swap_write_error"] > 0 and v["swap_write_error"] == v["swap_io_fail_injected"]
 check(f"{mnt}/first", size)
 assert vmstat(mnt)["swpin_damaged"] == 0
 
@@ -123,6 +123,6 @@ mount_anon "$mnt" "mem=32M,swap=$work/swap:192M"
 timeout 100 python3 "$work/errors.py" "$mnt" "$top/tests/mount" || fail "see above"
 
 # Unmounted while nothing can be written: there is nothing that must be.
-fault "$mnt" fail_io times=-1 probability=100
+fault "$mnt" fail_swap_io times=-1 probability=100
 head -c 40000000 /dev/urandom >"$mnt/last" 2>/dev/null
 unmount "$mnt"

@@ -2,7 +2,8 @@
  * page_io_sim.c - a disk that is as unhelpful as a disk may be.
  *
  *   (1) An operation ends after a random time, whatever was submitted before
- *       it. Nothing of it happens before page_io_kick() or page_io_submit().
+ *       it. Nothing of it happens before
+ *       page_io_device_kick().
  *   (2) It is cut into a few ranges of sectors; each is copied at a moment of
  *       its own between submission and end, in random order. What the pages
  *       hold then is what is written: a page that was changed under way and is
@@ -11,13 +12,14 @@
  *       read leaves behind the bytes it says it read is garbage.
  *   (4) Two transfers of the same sectors at a time, one of them a write, are
  *       a bug of the caller.
- *   (5) What was written is cached until page_io_sync(); sim_file_crash()
+ *   (5) What was written is cached until page_io_device_sync(); sim_file_crash()
  *       keeps or loses each sector of it.
  */
 #include "tests/sim/sim.h"
 
 #include "mm/bug.h"
 #include "mm/mm.h"
+#include "mm/page_io_device.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -56,7 +58,7 @@ struct op {
 	} ranges[RANGES_MAX];
 };
 
-struct page_io_engine {
+struct page_io_device {
 	struct mm *mm;
 	struct mutex lock;
 	struct cond work;
@@ -305,7 +307,7 @@ static void draw_fate(struct op *op)
 		op->error = -EIO;
 }
 
-static struct op *op_new(struct page_io_engine *e, struct page_io *io)
+static struct op *op_new(struct page_io *io)
 {
 	struct op *op = calloc(1, sizeof(*op));
 
@@ -316,10 +318,8 @@ static struct op *op_new(struct page_io_engine *e, struct page_io *io)
 	op->io = io;
 	op->file = file_of(io->fd);
 	draw_fate(op);
-	if (should_fail(&e->mm->fail_io, io->nr_bytes)) {
-		vmstat_inc(e->mm, IO_FAIL_INJECTED);
-		op->error = -EIO;
-	}
+	if (io->op == PAGE_IO_NONE)
+		op->limit = op->error = 0;
 	draw_times(op);
 	return op;
 }
@@ -365,13 +365,13 @@ static void copy_one_range(struct op *op)
 
 /* --- the engine ------------------------------------------------------------ */
 
-void page_io_queue(struct page_io_engine *e, struct page_io *io)
+void page_io_device_queue(struct page_io_device *e, struct page_io *io)
 {
 	struct op *op;
 
 	mutex_lock(&e->lock);
 	ASSERT(!e->stop);
-	op = op_new(e, io);
+	op = op_new(io);
 	io->result = 0;
 	check_alone_in(e->queued, op);
 	check_alone_in(e->active, op);
@@ -381,7 +381,7 @@ void page_io_queue(struct page_io_engine *e, struct page_io *io)
 	mutex_unlock(&e->lock);
 }
 
-void page_io_kick(struct page_io_engine *e)
+void page_io_device_kick(struct page_io_device *e)
 {
 	mutex_lock(&e->lock);
 	while (e->queued) {
@@ -393,12 +393,6 @@ void page_io_kick(struct page_io_engine *e)
 	}
 	cond_signal(&e->work);
 	mutex_unlock(&e->lock);
-}
-
-void page_io_submit(struct page_io_engine *e, struct page_io *io)
-{
-	page_io_queue(e, io);
-	page_io_kick(e);
 }
 
 struct waiter {
@@ -418,7 +412,7 @@ static void waiter_done(struct page_io *io)
 	mutex_unlock(&w->lock);
 }
 
-void page_io_do(struct page_io_engine *e, struct page_io *io)
+void page_io_device_do(struct page_io_device *e, struct page_io *io)
 {
 	struct waiter w = { .io = *io };
 
@@ -428,7 +422,7 @@ void page_io_do(struct page_io_engine *e, struct page_io *io)
 	/* A copy: what others have queued stays queued (1). */
 	mutex_lock(&e->lock);
 	ASSERT(!e->stop);
-	struct op *op = op_new(e, &w.io);
+	struct op *op = op_new(&w.io);
 	check_alone_in(e->queued, op);
 	check_alone_in(e->active, op);
 	op->file->nr_io++;
@@ -442,12 +436,12 @@ void page_io_do(struct page_io_engine *e, struct page_io *io)
 	mutex_unlock(&w.lock);
 	io->result = w.io.result;
 	sim_no_sleep_begin();
-	io->done(io);
+	page_io_end(io);
 	sim_no_sleep_end();
 }
 
 /* Where the operation that is next is linked; NULL if there is none. */
-static struct op **next_event(struct page_io_engine *e) must_hold(e->lock)
+static struct op **next_event(struct page_io_device *e) must_hold(e->lock)
 {
 	struct op **next = NULL;
 
@@ -478,7 +472,7 @@ static bool advance(struct op *op)
 
 static void engine_main(void *arg)
 {
-	struct page_io_engine *e = arg;
+	struct page_io_device *e = arg;
 	struct op **next;
 
 	mutex_lock(&e->lock);
@@ -500,7 +494,7 @@ static void engine_main(void *arg)
 			free(op);
 			mutex_unlock(&e->lock);
 			sim_no_sleep_begin();
-			io->done(io);
+			page_io_end(io);
 			sim_no_sleep_end();
 			mutex_lock(&e->lock);
 		}
@@ -508,10 +502,10 @@ static void engine_main(void *arg)
 	mutex_unlock(&e->lock);
 }
 
-struct page_io_engine *page_io_start(struct mm *mm, unsigned int depth,
-				     int *err)
+struct page_io_device *page_io_device_start(struct mm *mm, unsigned int depth,
+					    int *err)
 {
-	struct page_io_engine *e = calloc(1, sizeof(*e));
+	struct page_io_device *e = calloc(1, sizeof(*e));
 
 	ASSERT(depth > 0);
 	*err = -ENOMEM;
@@ -528,9 +522,9 @@ struct page_io_engine *page_io_start(struct mm *mm, unsigned int depth,
 	return e;
 }
 
-void page_io_stop(struct page_io_engine *e)
+void page_io_device_stop(struct page_io_device *e)
 {
-	page_io_kick(e);
+	page_io_device_kick(e);
 	mutex_lock(&e->lock);
 	e->stop = true;
 	cond_signal(&e->work);
@@ -539,7 +533,7 @@ void page_io_stop(struct page_io_engine *e)
 	free(e);
 }
 
-int page_io_register(struct page_io_engine *e, void *base, size_t size)
+int page_io_device_register(struct page_io_device *e, void *base, size_t size)
 {
 	ASSERT(e && base && size % PAGE_SIZE == 0);
 	return 0;
@@ -547,21 +541,18 @@ int page_io_register(struct page_io_engine *e, void *base, size_t size)
 
 /* --- for threads that may block -------------------------------------------- */
 
-/* It happens at some moment, and takes some time. 0 or an injected error. */
-static int take_time(struct page_io_engine *e, uint64_t len)
+/* It happens at some moment, and takes some time. 0 or -errno. */
+static int take_time(const struct page_io_device *e)
 {
+	ASSERT(!e->stop);
 	os_sleep_ns(sim_between(1, NSEC_PER_MSEC));
-	if (should_fail(&e->mm->fail_io, len)) {
-		vmstat_inc(e->mm, IO_FAIL_INJECTED);
-		return -EIO;
-	}
 	return disk.write_error;
 }
 
-int page_io_fallocate(struct page_io_engine *e, int fd, uint64_t offset,
-		      uint64_t len)
+int page_io_device_fallocate(struct page_io_device *e, int fd, uint64_t offset,
+			     uint64_t len)
 {
-	int err = take_time(e, len);
+	int err = take_time(e);
 	struct fake_file *f = file_of(fd);
 
 	if (!err && offset + len > f->size)
@@ -570,9 +561,9 @@ int page_io_fallocate(struct page_io_engine *e, int fd, uint64_t offset,
 	return err;
 }
 
-int page_io_truncate(struct page_io_engine *e, int fd, uint64_t size)
+int page_io_device_truncate(struct page_io_device *e, int fd, uint64_t size)
 {
-	int err = take_time(e, 0);
+	int err = take_time(e);
 
 	if (!err)
 		set_size(file_of(fd), size);
@@ -580,9 +571,9 @@ int page_io_truncate(struct page_io_engine *e, int fd, uint64_t size)
 	return err;
 }
 
-int page_io_sync(struct page_io_engine *e, int fd, bool data_only)
+int page_io_device_sync(struct page_io_device *e, int fd, bool data_only)
 {
-	int err = take_time(e, 0);
+	int err = take_time(e);
 	struct fake_file *f = file_of(fd);
 
 	(void)data_only; /* the size is needed to find the data */

@@ -352,7 +352,7 @@ static void start_faults(struct anon_world *w)
 				(unsigned int)sim_between(0, 15);
 			disk.short_percent = sim_chance(50) ? 5 : 0;
 			if (sim_chance(50))
-				fault_start(&w->mm->fail_io,
+				fault_start(&w->mm->fail_swap_io,
 					    sim_between(1, 10));
 		}
 		disk.write_error_percent =
@@ -375,7 +375,7 @@ static void stop_faults(struct anon_world *w)
 	sim_disk_fail_writes(0);
 	fault_set(&w->mm->fail_page_alloc, FAULT_PROBABILITY, 0);
 	fault_set(&w->mm->failslab, FAULT_PROBABILITY, 0);
-	fault_set(&w->mm->fail_io, FAULT_PROBABILITY, 0);
+	fault_set(&w->mm->fail_swap_io, FAULT_PROBABILITY, 0);
 	/* What had been begun with them has ended. */
 	os_sleep_ns(3 * NSEC_PER_SEC);
 	w->reads_fail = false;

@@ -24,7 +24,7 @@ static void set(enum fault_field field, int64_t value)
 
 static void set_up(int64_t probability, int64_t interval, int64_t times)
 {
-	fault_attr_init(&attr, "test");
+	fault_attr_init(&attr, "test", FAULT_CLASS_PAGE);
 	set(FAULT_INTERVAL, interval);
 	set(FAULT_TIMES, times);
 	set(FAULT_PROBABILITY, probability);
@@ -33,7 +33,7 @@ static void set_up(int64_t probability, int64_t interval, int64_t times)
 static void off_is_off(void **state)
 {
 	(void)state;
-	fault_attr_init(&attr, "test");
+	fault_attr_init(&attr, "test", FAULT_CLASS_PAGE);
 	for (int n = 0; n < NR_CALLS; n++)
 		assert_false(should_fail(&attr, rnd(10000)));
 	set_up(0, 1, -1);
@@ -142,7 +142,7 @@ static void values_have_bounds(void **state)
 	};
 
 	(void)state;
-	fault_attr_init(&attr, "test");
+	fault_attr_init(&attr, "test", FAULT_CLASS_PAGE);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		int64_t before = fault_get(&attr, cases[i].field);
 

@@ -494,11 +494,13 @@ static void blocking_calls_fail_too(void **state)
 	struct mm *mm = *state;
 	int fd = buffered_fd;
 
-	unit_fault(&mm->fail_io, 100, 3);
+	unit_fault(&mm->fail_io, 100, 2);
+	unit_fault(&mm->fail_fsync, 100, 1);
 	assert_int_equal(page_io_sync(mm->io, fd, true), -EIO);
 	assert_int_equal(page_io_truncate(mm->io, fd, 0), -EIO);
 	assert_int_equal(page_io_fallocate(mm->io, fd, 0, 4096), -EIO);
 	unit_fault(&mm->fail_io, 0, -1);
+	unit_fault(&mm->fail_fsync, 0, -1);
 	assert_int_equal(page_io_sync(mm->io, fd, true), 0);
 	assert_int_equal(page_io_sync(mm->io, fd, false), 0);
 	assert_int_equal(page_io_sync(mm->io, -1, false), -EBADF);
