@@ -5,6 +5,7 @@
  *	            sync
  *	            sys/vm/<setting>  drop_caches
  *	            fault/<name>/{probability,interval,times,space,seed,…}
+ *	            fault/crash/{armed,torn,seed,now,…}  (file volumes)
  */
 #include "fs/control.h"
 
@@ -173,6 +174,36 @@ static void add_fault(struct control *c, uint64_t faults,
 					       .fault = attr });
 }
 
+static void show_crash(struct volume *vol, const struct node *node,
+		       struct text *t)
+{
+	text_printf(t, "%lld\n",
+		    (long long)vol->ops->crash_get(
+			    vol, (enum crash_field)node->which));
+}
+
+static int store_crash(struct volume *vol, const struct node *node,
+		       int64_t value)
+{
+	return vol->ops->crash_set(vol, (enum crash_field)node->which, value);
+}
+
+static void add_crash(struct control *c, uint64_t faults)
+{
+	uint64_t dir = add_dir(c, faults, "crash");
+
+	for (int f = 0; f < NR_CRASH_FIELDS; f++)
+		add(c,
+		    &(struct node){
+			    .parent = dir,
+			    .name = crash_field_name((enum crash_field)f),
+			    .show = f == CRASH_FIELD_NOW ? NULL : show_crash,
+			    .store = f > CRASH_FIELD_NOW ? NULL : store_crash,
+			    .waits = f == CRASH_FIELD_NOW ||
+				     f == CRASH_FIELD_ARMED,
+			    .which = f });
+}
+
 static void build(struct control *c)
 {
 	struct mm *mm = c->vol->mm;
@@ -214,6 +245,8 @@ static void build(struct control *c)
 	add_fault(c, faults, &mm->fail_compress);
 	add_fault(c, faults, &mm->fail_decompress);
 	add_fault(c, faults, &mm->fail_reserve);
+	if (c->vol->ops->crash_set)
+		add_crash(c, faults);
 }
 
 struct control *control_create(struct volume *vol)

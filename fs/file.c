@@ -292,11 +292,38 @@ int file_write_back(struct file_inode *fi)
 	return err;
 }
 
+/*
+ * The same where only a sync writes back: what is synced when this returns, a
+ * crash has to know, and it must not come in between.
+ */
+static int fsync_held(struct file_inode *fi, bool data_only)
+{
+	struct inode *inode = &fi->inode;
+	int err;
+
+	atomic_fetch_add(&fi->nr_syncs, 1);
+	rwlock_lock_shared(&inode->io_lock);
+	err = mapping_sync(&inode->mapping, 0, UINT64_MAX);
+	if (!data_only)
+		file_restore_times(fi);
+	if (!err)
+		err = page_io_sync(inode->vol->mm->io, fi->fds.buffered,
+				   data_only);
+	if (!err)
+		crash_synced(fi);
+	rwlock_unlock_shared(&inode->io_lock);
+	atomic_fetch_sub(&fi->nr_syncs, 1);
+	return err;
+}
+
 int file_fsync(struct inode *inode, bool data_only)
 {
 	struct file_inode *fi = file_inode(inode);
-	int err = file_write_back(fi);
+	int err;
 
+	if (atomic_load(&inode->vol->hold_back))
+		return fsync_held(fi, data_only);
+	err = file_write_back(fi);
 	/* fdatasync(2) says nothing of times; they are put back later. */
 	if (!data_only)
 		file_restore_times(fi);
@@ -340,9 +367,12 @@ static int truncate_frozen(struct file_inode *fi, uint64_t size)
 	 * than both sizes, when the pages that would make it longer go now.
 	 */
 	if (size != atomic_load(&fi->backing_size)) {
+		if (size > atomic_load(&fi->backing_size))
+			crash_note_growth(fi);
 		err = page_io_truncate(mm->io, fi->fds.buffered, size);
 		if (err)
 			return err;
+		crash_note_cut(fi, size);
 		mutex_lock(&fi->attr_lock);
 		atomic_store(&fi->backing_size, size);
 		if (size > old)
@@ -397,6 +427,8 @@ int file_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t len)
 	rwlock_lock(&inode->io_lock);
 	/* Do it in the file, on what is written, and forget what we had. */
 	err = mapping_sync(m, 0, UINT64_MAX);
+	if (!err)
+		crash_note_growth(fi);
 	if (!err &&
 	    fallocate(fi->fds.buffered, mode, (off_t)offset, (off_t)len) < 0)
 		err = -errno;

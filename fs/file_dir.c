@@ -290,6 +290,9 @@ static int write_back_source(struct file_volume *fv, int dir_fd,
 	bool last;
 	int err = 0;
 
+	/* No sync, so nothing that may reach the file before a crash. */
+	if (atomic_load(&fv->vol.hold_back))
+		return 0;
 	fi = victim_of(fv, dir_fd, name, &last);
 	if (!fi)
 		return 0; /* renameat2() will say what is wrong */

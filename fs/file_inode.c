@@ -112,6 +112,7 @@ static struct file_inode *create(struct file_volume *fv,
 	fi->inode.slow_destroy = id->path_fd >= 0;
 	fi->id = *id;
 	list_init(&fi->hash_link);
+	list_init(&fi->grown_link);
 	fi->fds = (struct backing_fds){ .direct = -1, .buffered = -1 };
 	mutex_init(&fi->attr_lock);
 	atomic_store(&fi->backing_size, st->stx_size);

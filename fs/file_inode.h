@@ -41,6 +41,12 @@ struct file_inode {
 	uint64_t seen_size;	       /* likewise; for close-to-open (A) */
 	_Atomic bool changed_by_us;    /* since those were noted */
 	_Atomic unsigned int users;    /* of the descriptors (A) */
+	/* of fs/crash.h: (K) guarded by crash.lock, (T) */
+	struct list_head grown_link;   /* (K) */
+	bool grown;		       /* longer than what was synced (K) */
+	uint64_t durable_size;	       /* then: what was synced (K) */
+	uint64_t crash_pass;	       /* the last that saw it (T) */
+	_Atomic unsigned int nr_syncs; /* under way */
 	struct backing_fds fds;	       /* constant while users > 0 (A) */
 };
 

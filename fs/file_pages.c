@@ -150,6 +150,7 @@ static int extend(struct file_inode *fi, uint64_t start, uint64_t end)
 
 	if (end <= atomic_load(&fi->backing_size))
 		return 0;
+	crash_note_growth(fi);
 	if (!atomic_load(&fv->no_fallocate))
 		err = page_io_fallocate(io, fi->fds.buffered, start,
 					end - start);
@@ -192,6 +193,7 @@ static void file_write_run(struct address_space *m, struct page_run *run)
 	int err;
 
 	ASSERT(end > start); /* (4): pages behind the end are gone */
+	crash_note_write(fi, run->nr);
 	err = extend(fi, start, end);
 	if (err) {
 		page_run_write_done(run, err);
@@ -240,10 +242,17 @@ static void file_write_run(struct address_space *m, struct page_run *run)
 	}
 }
 
+static bool file_hold_back(struct address_space *m)
+{
+	return atomic_load(&file_inode_of_mapping(m)->inode.vol->hold_back);
+}
+
 static enum pageout_result file_pageout(struct address_space *m,
 					struct page *page)
 {
 	(void)page;
+	if (file_hold_back(m) && !writeback_pressed(m->mm))
+		return PAGEOUT_KEEP; /* there are enough others */
 	/* The flusher writes it with its neighbours, in order. */
 	writeback_kick(m);
 	return PAGEOUT_STARTED;
@@ -265,6 +274,7 @@ const struct address_space_ops file_aops = {
 	.read_run = file_read_run,
 	.write_run = file_write_run,
 	.pageout = file_pageout,
+	.hold_back = file_hold_back,
 	.page_dropped = file_page_dropped,
 	.written = file_written,
 	.hold = file_hold,
@@ -396,6 +406,7 @@ int file_write_around(struct inode *inode, uint64_t at, const void *from,
 
 	if (err)
 		return err;
+	crash_note_write(fi, (unsigned int)(room >> PAGE_SHIFT));
 	err = write_reserved(fi, at, from, len);
 	space_release(file_volume_of(fi), room, !err);
 	if (err && atomic_load(&fi->backing_size) > before) {

@@ -58,6 +58,7 @@ static int init(struct file_volume *fv)
 	int err;
 
 	space_init(&fv->space);
+	crash_init(&fv->crash);
 	backing_probe(fv);
 	err = kmem_cache_init(mm, &fv->dir_streams, "dir_stream",
 			      sizeof(struct file_dir_stream), false);
@@ -98,9 +99,15 @@ static int file_statfs(struct volume *vol, struct statvfs *st)
 
 static int file_sync(struct volume *vol)
 {
-	int err = writeback_sync(vol->mm, vol);
+	struct file_volume *fv = file_volume(vol);
+	int err;
 
-	if (!err && syncfs(file_volume(vol)->root_fd) < 0)
+	atomic_fetch_add(&fv->crash.nr_syncs, 1);
+	err = writeback_sync(vol->mm, vol);
+	atomic_fetch_sub(&fv->crash.nr_syncs, 1);
+	if (!err)
+		crash_all_synced(fv);
+	if (!err && syncfs(fv->root_fd) < 0)
 		err = -errno;
 	return err;
 }
@@ -148,6 +155,7 @@ static void file_name_of(struct inode *inode, char *path, size_t size)
 static void file_stop(struct volume *vol)
 {
 	shrinker_unregister(vol->mm, &file_volume(vol)->shrinker);
+	crash_all_synced(file_volume(vol)); /* nothing is held for a crash */
 }
 
 static void file_destroy(struct volume *vol)
@@ -198,6 +206,8 @@ static const struct volume_ops file_volume_ops = {
 	.statfs = file_statfs,
 	.sync = file_sync,
 	.describe = file_describe,
+	.crash_get = crash_get,
+	.crash_set = crash_set,
 	.introduce = file_introduce,
 	.name_of = file_name_of,
 	.stop = file_stop,

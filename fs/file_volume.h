@@ -20,6 +20,7 @@ struct file_volume {
 	bool has_direct;  /* files can be opened with O_DIRECT (C) */
 	_Atomic bool no_fallocate; /* it was refused once */
 	struct space space;
+	struct crash crash;
 	struct file_inode_hash hash;
 	struct kmem_cache inode_cache; /* struct file_inode */
 	struct kmem_cache dir_streams; /* struct file_dir_stream */

@@ -429,6 +429,11 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 	}
 	if (copy_write(req, ino, size, offset, fi))
 		return;
+	/* What a mapping had: it is dropped by the crash. */
+	if (fi->writepage && atomic_load(&s->vol->crashing)) {
+		fuse_reply_write(req, size);
+		return;
+	}
 	hit.file = file_of(fi->fh);
 	hit.inode = inode_of(s, ino);
 	/* Until the kernel has written a page back it cannot let go of it. */

@@ -119,6 +119,14 @@ static void want(struct volume *vol, unsigned long nr)
 	mutex_unlock(&n->lock);
 }
 
+/* vol->forget_copies */
+static void forget_copies(struct inode *inode)
+{
+	struct session *s = inode->vol->session;
+
+	fuse_lowlevel_notify_inval_inode(s->se, inode_nodeid(inode), 0, 0);
+}
+
 struct notifier *notifier_start(struct session *s)
 {
 	struct notifier *n = calloc(1, sizeof(*n));
@@ -133,6 +141,7 @@ struct notifier *notifier_start(struct session *s)
 		return NULL;
 	}
 	s->vol->prune = want;
+	s->vol->forget_copies = forget_copies;
 	return n;
 }
 

@@ -13,7 +13,7 @@
 struct session;
 struct notifier;
 
-/* NULL if there is no memory or no thread. Sets vol->prune. */
+/* NULL if there is no memory or no thread. Sets vol->prune, forget_copies. */
 struct notifier *notifier_start(struct session *s);
 /* What is wanted afterwards has no effect; its memory stays until the end. */
 void notifier_stop(struct notifier *n);

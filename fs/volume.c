@@ -49,6 +49,7 @@ int volume_drain(struct volume *vol, unsigned int patience_s,
 {
 	uint64_t least = UINT64_MAX, since = os_now_ns();
 
+	atomic_store(&vol->hold_back, false);
 	/* The flusher does it; we only watch, and so can give up. */
 	while (writeback_busy(vol->mm, vol)) {
 		uint64_t left = writeback_bytes(vol->mm, vol);

@@ -11,6 +11,7 @@
 #define FS_VOLUME_H
 
 #include "fs/attr.h"
+#include "fs/crash.h"
 #include "fs/dir.h"
 #include "fs/inode.h"
 #include "fs/open_file.h"
@@ -137,6 +138,10 @@ struct volume_ops {
 	int (*sync)(struct volume *vol);
 	/* Lines "name value" for .plimsoll/volume. */
 	void (*describe)(struct volume *vol, struct text *t);
+	/* See fs/crash.h; NULL in a kind that has no home for its pages. */
+	int64_t (*crash_get)(struct volume *vol, enum crash_field field);
+	int (*crash_set)(struct volume *vol, enum crash_field field,
+			 int64_t value);
 	/* The end of the line that is said at mount. May be NULL: nothing. */
 	void (*introduce)(struct volume *vol, struct text *t);
 	/*
@@ -165,18 +170,21 @@ const char *cache_mode_name(enum cache_mode mode);
 
 /* (C) constant once the volume is open. */
 struct volume {
-	const struct volume_ops *ops;  /* (C) */
-	struct fs *fs;		       /* (C) */
-	struct mm *mm;		       /* (C) */
-	char source[PATH_MAX];	       /* as resolved, or "anon" (C) */
-	char mountpoint[PATH_MAX];     /* as resolved (C) */
-	uid_t owner;		       /* who mounted (C) */
-	gid_t owner_gid;	       /* (C) */
-	bool read_only;		       /* (C) */
-	bool sync;		       /* every write is O_SYNC (C) */
-	bool acl;		       /* keeps POSIX ACLs (C) */
-	enum cache_mode cache;	       /* (C) */
-	unsigned int number;	       /* among those of the process (C) */
+	const struct volume_ops *ops; /* (C) */
+	struct fs *fs;		      /* (C) */
+	struct mm *mm;		      /* (C) */
+	char source[PATH_MAX];	      /* as resolved, or "anon" (C) */
+	char mountpoint[PATH_MAX];    /* as resolved (C) */
+	uid_t owner;		      /* who mounted (C) */
+	gid_t owner_gid;	      /* (C) */
+	bool read_only;		      /* (C) */
+	bool sync;		      /* every write is O_SYNC (C) */
+	bool acl;		      /* keeps POSIX ACLs (C) */
+	enum cache_mode cache;	      /* (C) */
+	/* Nothing is written back but by a sync; see fs/crash.h. */
+	_Atomic bool hold_back;
+	_Atomic bool crashing; /* what the kernel hands over is dropped */
+	unsigned int number;   /* among those of the process (C) */
 	const char *_Atomic transport; /* "uring" or "dev", as found out */
 	uint64_t max_file_size;	       /* (C) */
 	struct inode_table inodes;
@@ -189,6 +197,11 @@ struct volume {
 	 * a thread of its own (fs/fuse_notify.c). Never blocks.
 	 */
 	void (*prune)(struct volume *vol, unsigned long nr);
+	/*
+	 * Make the kernel forget what it has of a file, contents and size; waits
+	 * for reads of it that are under way (fs/fuse_notify.c). May be NULL.
+	 */
+	void (*forget_copies)(struct inode *inode);
 	void *session; /* fs/fuse_session.c's */
 };
 

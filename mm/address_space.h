@@ -74,6 +74,11 @@ struct address_space_ops {
 	enum pageout_result (*pageout)(struct address_space *m,
 				       struct page *page);
 	/*
+	 * Shall its dirty pages wait for a sync, as long as there is room?
+	 * writeback.lock is held. May be NULL: no.
+	 */
+	bool (*hold_back)(struct address_space *m);
+	/*
 	 * The page, locked, leaves the cache. Only counts: the mapping may be
 	 * locked.
 	 */

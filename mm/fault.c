@@ -252,3 +252,12 @@ bool fault_decide_io(struct fault_attr *attr, enum fault_op op, bool parts,
 	mutex_unlock(&attr->lock);
 	return fail;
 }
+
+void fault_take_back(struct fault_attr *attr)
+{
+	mutex_lock(&attr->lock);
+	attr->value[FAULT_INJECTED]--;
+	if (attr->value[FAULT_TIMES] >= 0)
+		attr->value[FAULT_TIMES]++;
+	mutex_unlock(&attr->lock);
+}

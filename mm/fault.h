@@ -105,6 +105,9 @@ bool fault_decide_alloc(struct fault_attr *attr, size_t size, gfp_t gfp,
 bool fault_decide_io(struct fault_attr *attr, enum fault_op op, bool parts,
 		     uint64_t bytes, struct fault_shot *shot);
 
+/* It could not be made to fail: that was no failure. */
+void fault_take_back(struct fault_attr *attr);
+
 /* Can a call fail at all? One branch when off, and the compiler told so. */
 static inline bool fault_armed(struct fault_attr *attr)
 {

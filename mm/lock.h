@@ -32,7 +32,7 @@
  *	open_file->lock, opens_lock, inode->time_lock, request_engine->lock,
  *	buffer pool, notifier, balloon->lock, copy_taker->lock,
  *	writeback->progress_lock, fault_attr->lock,
- *	swap->read_lock, scan batch, scan_crew->lock, compressor workspace,
+ *	swap->read_lock, crash->lock, page_io_engine->lock, scan batch, scan_crew->lock, compressor workspace,
  *	page_io ring
  *
  * Slots (lru batch, object, pcp) are struct cpu_lock: their CPU's threads only

@@ -283,9 +283,12 @@ static bool draw(struct page_io_engine *e, struct fault_attr *attr,
 		 enum fault_op op, bool parts, uint64_t bytes,
 		 struct fault_shot *shot)
 {
-	if (!fault_decide_io(attr, op, parts, bytes, shot) ||
-	    (shot->kind == FAULT_HANG && !hang_begin(e)))
+	if (!fault_decide_io(attr, op, parts, bytes, shot))
 		return false;
+	if (shot->kind == FAULT_HANG && !hang_begin(e)) {
+		fault_take_back(attr);
+		return false;
+	}
 	vmstat_inc(e->mm, attr == &e->mm->fail_swap_io ? SWAP_IO_FAIL_INJECTED
 			  : attr == &e->mm->fail_fsync ? FSYNC_FAIL_INJECTED
 						       : IO_FAIL_INJECTED);

@@ -483,6 +483,11 @@ static void write_pages(struct address_space *m, struct write_pass *p)
 	page_io_kick(mm->io);
 }
 
+struct page *mapping_next_dirty(struct address_space *m, pgoff_t *index)
+{
+	return next_tagged(m, index, UINT64_MAX, XA_DIRTY);
+}
+
 void mapping_flush(struct address_space *m)
 {
 	struct write_pass p = { .last = UINT64_MAX,
@@ -569,6 +574,28 @@ static bool over_background(struct mm *mm)
 	return vmstat_read(mm, NR_FILE_DIRTY) > background;
 }
 
+/* Dirty pages above the middle between the two marks; 0: none. */
+static unsigned long pressure(struct mm *mm)
+{
+	unsigned long background, limit;
+	unsigned long dirty = vmstat_read(mm, NR_FILE_DIRTY);
+
+	writeback_limits(mm, &background, &limit);
+	limit = (background + limit) / 2;
+	return dirty > limit ? dirty - limit : 0;
+}
+
+bool writeback_pressed(struct mm *mm)
+{
+	return pressure(mm) > 0;
+}
+
+/* Are its pages to wait for a sync? */
+static bool is_held_back(struct address_space *m)
+{
+	return m->ops->hold_back && m->ops->hold_back(m);
+}
+
 /*
  * One that is due and that nobody is at; it is then busy. Or NULL. Says whether
  * some rest after an error, and whether others could be written.
@@ -581,6 +608,7 @@ static struct address_space *take_due(struct mm *mm, bool all, uint64_t pass,
 	uint64_t expire =
 		vm_get(mm, VM_DIRTY_EXPIRE_CENTISECS) * 10 * NSEC_PER_MSEC;
 	struct address_space *m, *due = NULL;
+	bool pressed = writeback_pressed(mm);
 
 	mutex_lock(&wb->lock);
 	list_for_each_entry(m, &wb->dirty, struct address_space, dirty_link) {
@@ -591,6 +619,8 @@ static struct address_space *take_due(struct mm *mm, bool all, uint64_t pass,
 			continue;
 		}
 		m->flush_pass = pass;
+		if (!clean && !pressed && is_held_back(m))
+			continue;
 		if (!clean && m->retry_ns > now) {
 			*resting = true;
 			continue;
@@ -704,7 +734,10 @@ static unsigned long flush_mapping(struct address_space *m)
 					   .began_ns = os_now_ns() };
 	p.first = r->first;
 	p.last = r->last;
-	write_pages(m, &p);
+	if (is_held_back(m)) /* no more than must be */
+		p.quota = min_of(p.quota, pressure(m->mm));
+	if (p.quota > 0)
+		write_pages(m, &p);
 	/* From then on m may be gone. */
 	put_back(m, round_goes_on(r, &p) ? 0 : r->began_ns, 0);
 	return p.nr;

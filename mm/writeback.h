@@ -57,6 +57,8 @@ void writeback_kick(struct address_space *m);
  * also in m->wb_err.
  */
 int mapping_sync(struct address_space *m, pgoff_t first, pgoff_t last);
+/* The next dirty page at or after *index, which is set, with a reference. */
+struct page *mapping_next_dirty(struct address_space *m, pgoff_t *index);
 /* Only begin. Skips pages that are locked. */
 void mapping_flush(struct address_space *m);
 /* Wait for those of [first, last] that are under writeback. */
@@ -88,6 +90,9 @@ void writeback_for_each(struct mm *mm, const void *group,
 /* The two marks, in pages. */
 void writeback_limits(struct mm *mm, unsigned long *background,
 		      unsigned long *limit);
+/* Is more dirty than writers may make without a pause? */
+bool writeback_pressed(struct mm *mm);
+
 /*
  * For one who has just dirtied nr pages: how long to pause, in ns, at most
  * BALANCE_PAUSE_MAX; 0: go on. Wakes the flusher when it is time.
