@@ -175,6 +175,23 @@ static int visit_all(const struct ctl_mount *m, const char *dir,
 	return status;
 }
 
+int ctl_file_names(const struct ctl_mount *m, const char *dir,
+		   char names[][NAME_MAX + 1], int max)
+{
+	char path[PATH_MAX];
+	DIR *d = path_of(m, dir, path) ? opendir(path) : NULL;
+	const struct dirent *entry;
+	int n = 0;
+
+	if (!d)
+		return -errno;
+	while (n < max && (entry = readdir(d)))
+		if (entry->d_name[0] != '.')
+			strcpy(names[n++], entry->d_name);
+	closedir(d);
+	return n;
+}
+
 static int print_name(const struct ctl_mount *m, const char *name,
 		      const struct stat *st)
 {

@@ -21,6 +21,10 @@ int ctl_file_error(const struct ctl_mount *m, const char *name, int err);
 /* Can it be a name of ours, and not a way out of the directory? */
 bool ctl_file_name_ok(const char *name);
 
+/* Names of a directory, at most max. How many, or -errno. */
+int ctl_file_names(const struct ctl_mount *m, const char *dir,
+		   char names[][NAME_MAX + 1], int max);
+
 /*
  * Print a file as it is, or each file below a directory as "NAME VALUE".
  * Returns an exit status, after a line if it is not CTL_OK.

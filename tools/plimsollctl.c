@@ -5,6 +5,7 @@
  * control files (plimsoll(5)), the lock on a SOURCE and the run file.
  */
 #include "tools/ctl_error.h"
+#include "tools/ctl_fault.h"
 #include "tools/ctl_file.h"
 #include "tools/ctl_mkswap.h"
 #include "tools/ctl_stat.h"
@@ -12,6 +13,7 @@
 #include "tools/ctl_umount.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,23 +146,6 @@ static int run_drop(const struct ctl_mount *m, int argc, char **argv)
 	return store(m, "sys/vm/drop_caches", what);
 }
 
-static int run_fault(const struct ctl_mount *m, int argc, char **argv)
-{
-	char name[2 * NAME_MAX + 16] = "fault";
-
-	for (int i = 0; i < argc && i < 2; i++)
-		if (!is_plain(argv[i]))
-			return usage_error("is not the name of a fault, or of "
-					   "a field of one",
-					   argv[i]);
-	if (argc == 2)
-		return usage_error("needs a value", argv[1]);
-	if (argc >= 1)
-		snprintf(name, sizeof(name), "fault/%s%s%s", argv[0],
-			 argc > 1 ? "/" : "", argc > 1 ? argv[1] : "");
-	return argc < 3 ? ctl_file_print(m, name) : store(m, name, argv[2]);
-}
-
 static const struct command commands[] = {
 	{ "stat", "[INTERVAL [COUNT]]", "a line of counters an interval", 0, 2,
 	  run_stat },
@@ -173,8 +158,8 @@ static const struct command commands[] = {
 	{ "set", "NAME VALUE", "change a setting of sys/vm", 2, 2, run_set },
 	{ "drop", "[1|2|3]", "drop clean pages, slabs, or both", 0, 1,
 	  run_drop },
-	{ "fault", "[NAME [FIELD VALUE]]", "show or set fault injection", 0, 3,
-	  run_fault },
+	{ "fault", CTL_FAULT_OPERANDS, "failures on purpose; a power cut", 0,
+	  INT_MAX, ctl_fault },
 };
 enum { NR_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
@@ -182,7 +167,7 @@ static void print_help(void)
 {
 	puts("usage: plimsollctl COMMAND MOUNT [OPERAND ...]\n");
 	for (int i = 0; i < NR_COMMANDS; i++)
-		printf("  %-6s MOUNT %-22s %s\n", commands[i].name,
+		printf("  %-6s MOUNT %-24s %s\n", commands[i].name,
 		       commands[i].operands, commands[i].help);
 	printf("  %-6s %s  %s\n", "mkswap", CTL_MKSWAP_OPERANDS,
 	       "make a swap file");
