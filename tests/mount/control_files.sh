@@ -146,7 +146,7 @@ for pair in dirty_ratio=0 dirty_ratio=101 watermark_scale_factor=3001 \
 	fails_with 'Invalid argument' bash -c 'echo "$1" >"$2"' - "${pair#*=}" \
 		"$c/sys/vm/${pair%=*}"
 done
-for f in "$c"/fault/*; do
+for f in "$c"/fault/fail*; do
 	for pair in probability=101 probability=-1 interval=0 times=-2 seed=x; do
 		fails_with 'Invalid argument' bash -c 'echo "$1" >"$2"' - \
 			"${pair#*=}" "$f/${pair%=*}"
