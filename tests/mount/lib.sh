@@ -25,14 +25,14 @@ sanitized=${SAN:+yes}
 
 # timeout(1); SLOW=N: all takes so many times as long.
 timeout() {
-	local options=()
+	local flags=()
 
 	while [ "${1#-}" != "$1" ]; do
-		options+=("$1")
-		[ "$1" = -k ] && shift && options+=("$1")
+		flags+=("$1")
+		[ "$1" = -k ] && shift && flags+=("$1")
 		shift
 	done
-	command timeout "${options[@]}" $(($1 * ${SLOW:-1})) "${@:2}"
+	command timeout "${flags[@]}" $(($1 * ${SLOW:-1})) "${@:2}"
 }
 
 # What the programs find goes to files beside $work, which any user may make.
