@@ -189,6 +189,22 @@ static void fault_start(struct fault_attr *attr, uint64_t probability)
 	fault_set(attr, FAULT_PROBABILITY, (int64_t)probability);
 }
 
+/* Of any kind but the one that says it has written what it has not. */
+static void io_fault_start(struct mm *mm, uint64_t probability)
+{
+	struct fault_attr *attr = &mm->fail_io;
+	static const enum fault_kind kinds[] = { FAULT_EIO, FAULT_SHORT,
+						 FAULT_TORN, FAULT_DELAY,
+						 FAULT_HANG };
+
+	fault_set(attr, FAULT_ERROR,
+		  kinds[sim_between(0, ARRAY_SIZE(kinds) - 1)]);
+	fault_set(attr, FAULT_DELAY_MS, (int64_t)sim_between(0, 1000));
+	fault_start(attr, probability);
+	/* For ever is too long for those who wait here. */
+	page_io_limit_hangs(mm->io, sim_between(0, 3000) * NSEC_PER_MSEC);
+}
+
 static void start_faults(struct world *w)
 {
 	struct sim_disk_options disk = { .short_percent = 0 };
@@ -204,7 +220,7 @@ static void start_faults(struct world *w)
 		if (sim_chance(50))
 			fault_start(&w->mm->failslab, sim_between(1, 20));
 		if (sim_chance(50))
-			fault_start(&w->mm->fail_io, sim_between(1, 10));
+			io_fault_start(w->mm, sim_between(1, 10));
 	}
 	sim_disk_set(&disk);
 }
