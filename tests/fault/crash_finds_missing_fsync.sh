@@ -22,7 +22,7 @@ PY
 # save HOW: is the file the old or the new one after a power cut?
 survives() {
 	ctl fault "$mnt" arm-crash || fail "arm-crash"
-	echo "first version" >"$mnt/config"
+	echo "first version" >"$mnt/config" || fail "write"
 	ctl sync "$mnt" || fail "sync"
 	timeout 20 python3 "$work/save.py" "$mnt/config" "second version" "$1" ||
 		fail "save $1"
