@@ -165,6 +165,86 @@ static void fields_have_the_kernels_names(void **state)
 		assert_non_null(fault_field_name((enum fault_field)f));
 }
 
+/* By order, and by what the caller is ready to do. */
+static void allocations_are_chosen(void **state)
+{
+	static const gfp_t gfps[] = { GFP_NOWAIT, GFP_KERNEL,
+				      GFP_NOIO | GFP_MOVABLE,
+				      GFP_NOWAIT | GFP_MOVABLE, GFP_MEMALLOC };
+
+	(void)state;
+	for (int n = 0; n < NR_ROUNDS; n++) {
+		int64_t least = (int64_t)rnd(11), wait = (int64_t)rnd(2);
+		int64_t highmem = (int64_t)rnd(2), injected = 0;
+
+		set_up(100, 1, -1);
+		set(FAULT_MIN_ORDER, least);
+		set(FAULT_IGNORE_GFP_WAIT, wait);
+		set(FAULT_IGNORE_GFP_HIGHMEM, highmem);
+		for (int i = 0; i < 50; i++) {
+			gfp_t gfp = gfps[rnd(ARRAY_SIZE(gfps))];
+			unsigned int order = (unsigned int)rnd(11);
+			bool want = order >= least && !(gfp & GFP_RESERVE) &&
+				    !(wait && (gfp & GFP_RECLAIM)) &&
+				    !(highmem && (gfp & GFP_MOVABLE));
+
+			assert_int_equal(
+				should_fail_alloc(&attr, 1, gfp, order), want);
+			injected += want;
+		}
+		assert_int_equal(fault_get(&attr, FAULT_INJECTED), injected);
+	}
+}
+
+static void classes_have_their_fields(void **state)
+{
+	static const struct {
+		enum fault_class class;
+		unsigned int nr;
+	} classes[] = {
+		{ FAULT_CLASS_PLAIN, 6 }, { FAULT_CLASS_ALLOC, 8 },
+		{ FAULT_CLASS_PAGE, 9 },  { FAULT_CLASS_IO, 9 },
+		{ FAULT_CLASS_SYNC, 8 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
+		unsigned int nr = 0;
+
+		fault_attr_init(&attr, "test", classes[i].class);
+		for (int f = 0; f < NR_FAULT_FIELDS; f++) {
+			bool has = fault_has(&attr, (enum fault_field)f);
+
+			nr += has;
+			if (!has)
+				assert_int_equal(fault_set(&attr,
+							   (enum fault_field)f,
+							   0),
+						 -EINVAL);
+		}
+		assert_int_equal(nr, classes[i].nr);
+	}
+	/* A sync has no parts. */
+	assert_int_equal(fault_set(&attr, FAULT_ERROR, FAULT_TORN), -EINVAL);
+	assert_int_equal(fault_set(&attr, FAULT_ERROR, FAULT_HANG), 0);
+}
+
+static void words_stand_for_values(void **state)
+{
+	(void)state;
+	for (int64_t i = 0; i < NR_FAULT_KINDS; i++)
+		assert_int_equal(fault_word_value(FAULT_ERROR,
+						  fault_word(FAULT_ERROR, i)),
+				 i);
+	for (int64_t i = 0; i < NR_FAULT_OPS; i++)
+		assert_int_equal(
+			fault_word_value(FAULT_OP, fault_word(FAULT_OP, i)), i);
+	assert_null(fault_word(FAULT_ERROR, NR_FAULT_KINDS));
+	assert_null(fault_word(FAULT_TIMES, 0));
+	assert_int_equal(fault_word_value(FAULT_ERROR, "EPERM"), -EINVAL);
+	assert_int_equal(fault_word_value(FAULT_OP, ""), -EINVAL);
+}
+
 /* However many ask at once, it fails as often as it was told to. */
 static _Atomic int nr_failed;
 
@@ -200,6 +280,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(probability_is_a_percentage),
 		cmocka_unit_test(values_have_bounds),
 		cmocka_unit_test(fields_have_the_kernels_names),
+		cmocka_unit_test(allocations_are_chosen),
+		cmocka_unit_test(classes_have_their_fields),
+		cmocka_unit_test(words_stand_for_values),
 		cmocka_unit_test(threads_share_the_times),
 	};
 
