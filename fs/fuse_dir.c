@@ -133,6 +133,7 @@ static void run_readdir(struct request *rq)
 		op_end_err(rq, err);
 		return;
 	}
+	os_handed_over(stream_of(a));
 	op_reply_data(rq, l.buf, l.len);
 	session_end(rq);
 }

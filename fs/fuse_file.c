@@ -207,6 +207,7 @@ static void reply_pages(fuse_req_t req, const struct request *rq)
 	char *payload = session_payload(req);
 	size_t from = rq->offset & PAGE_MASK, left = rq->size;
 
+	op_hand_over(rq);
 	if (payload) {
 		copy_pages(rq, payload);
 		op_reply(rq, fuse_reply_buf(req, payload, rq->size));
@@ -453,8 +454,10 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 		op_queue(defer_write(req, ino, &hit), REQUEST_GROW,
 			 rw_write_slow);
 	} else if (err) {
+		op_hand_over(&hit);
 		fuse_reply_err(req, -err);
 	} else if (pause == 0 && fits) {
+		op_hand_over(&hit);
 		fuse_reply_write(req, hit.done);
 	} else if (pause == 0) {
 		rq = defer_write(req, ino, &hit);

@@ -55,6 +55,15 @@ static inline struct inode *inode_of(struct session *s, fuse_ino_t ino)
 	return inode;
 }
 
+/* Before the answer: what the request is about may be given back after it. */
+static inline void op_hand_over(const struct request *rq)
+{
+	if (rq->inode)
+		os_handed_over(rq->inode);
+	if (rq->file)
+		os_handed_over(rq->file);
+}
+
 /*
  * "call", which answers the deferred request rq: its value. Names and data of
  * the request are gone afterwards.
@@ -64,6 +73,7 @@ static inline struct inode *inode_of(struct session *s, fuse_ino_t ino)
 		const struct request *replied_ = (rq); \
 		int reply_err_;                        \
                                                        \
+		op_hand_over(replied_);                \
 		uring_reply_begin(replied_);           \
 		reply_err_ = (call);                   \
 		uring_reply_end(replied_);             \
