@@ -45,6 +45,8 @@ mm      := $(mm_core:%=$(O)/mm/%.o)
 real    := $(mm_real:%=$(O)/mm/%.o)
 swap    := $(swap_core:%=$(O)/swap/%.o)
 core    := $(fs_core:%=$(O)/fs/%.o)
+# What main() needs before there is anything; the fuzz targets link it too.
+fs_parsers := $(O)/fs/options.o $(O)/fs/mountinfo.o
 fs      := $(core) $(fs_fuse:%=$(O)/fs/%.o)
 
 unit  := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c))
@@ -156,6 +158,23 @@ asan:
 tsan:
 	$(Q)$(MAKE) check-unit SAN=thread DEBUG=1
 
+# One input after the other, made by libFuzzer from those in tests/fuzz/corpus.
+fuzz_targets := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SAN := fuzzer-no-link,address,undefined
+FUZZ_RUNS ?= 400000
+
+$(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(fs_parsers) $(core) $(swap) $(mm) $(real)
+	@echo "  LINK    $@"
+	$(Q)$(CC) -fsanitize=fuzzer,address,undefined $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ -luring -lzstd -lxxhash
+
+fuzz-programs: $(fuzz_targets:%=$(O)/tests/fuzz/fuzz_%)
+
+## fuzz: FUZZ_RUNS inputs to each of the parsers, under address checks
+fuzz:
+	$(Q)tools/deps
+	$(Q)$(MAKE) fuzz-programs CC=clang SAN=$(FUZZ_SAN) DEBUG=1
+	$(Q)tests/fuzz/run $(FUZZ_RUNS) build/obj-debug1-$(subst $(comma),-,$(FUZZ_SAN))-clang/tests/fuzz
+
 ## analyze: the lock analysis of clang over every file
 analyze:
 	$(Q)bad=0; for f in mm/*.c swap/*.c fs/*.c tools/*.c; do clang $(cflags) $(fuse_inc) -Wthread-safety -Werror -fsyntax-only $$f || bad=1; done; exit $$bad
@@ -187,7 +206,7 @@ help:
 clean:
 	$(Q)rm -rf build/obj* build/v-* build/logs build/plimsoll build/plimsollctl build/bench
 
--include $(patsubst %.o,%.d,$(swap) $(mm) $(real) $(fs) $(ctl) $(sim_o)) $(unit:%=%.d) $(sim:%=%.d) $(bench_programs:build/bench/%=$(O)/tests/bench/%.d)
-.PHONY: all programs check check-unit test demo bench bench-programs asan tsan analyze lint install help clean
+-include $(patsubst %.o,%.d,$(swap) $(mm) $(real) $(fs) $(ctl) $(sim_o)) $(unit:%=%.d) $(sim:%=%.d) $(wildcard $(O)/tests/fuzz/*.d) $(bench_programs:build/bench/%=$(O)/tests/bench/%.d)
+.PHONY: all programs check check-unit test demo bench bench-programs asan tsan fuzz fuzz-programs analyze lint install help clean
 .DEFAULT_GOAL := all
 .SECONDARY:
