@@ -15,6 +15,9 @@
  *       set only with io_lock held alone.
  *   (3) A page that could not be filled is taken out before it is unlocked;
  *       what is stored for it stays.
+ *   (4) With overcommit=never every page below the size is reserved, of a file
+ *       that was made so: whatever makes the size grow reserves first, from the
+ *       old size on, as the holes in between can be mapped from then on.
  */
 #include "fs/anon_file.h"
 
@@ -190,10 +193,80 @@ static int clean_tail(struct inode *inode, gfp_t gfp)
 	return err;
 }
 
+/* --- reserving ------------------------------------------------------------- */
+
+static bool never_overcommits(const struct inode *inode)
+{
+	return vm_get(inode->vol->mm, VM_OVERCOMMIT_MEMORY) == OVERCOMMIT_NEVER;
+}
+
+/* A quarter of what others have is asked for, each time: a guess. */
+enum { RESERVE_PRIORITY = 2 };
+
+/*
+ * Pages first to last. What could never be is refused at once; for what others
+ * have the caller may wait: -ENOROOM.
+ */
+static int reserve(struct inode *inode, pgoff_t first, pgoff_t last)
+	must_hold(inode->io_lock)
+{
+	struct mm *mm = inode->vol->mm;
+	int err;
+
+	if (last - first >= anon_pages_total(mm)) {
+		vmstat_inc(mm, ENOSPC_RESERVED);
+		return -ENOSPC;
+	}
+	err = anon_reserve(&inode->mapping, first, last);
+	if (!err)
+		return 0;
+	/* The kernel's copies of mapped pages can go, and count as taken. */
+	shrinker_scan_all(mm, RESERVE_PRIORITY);
+	return -ENOROOM;
+}
+
+/* The first page of those that a change from "at" on makes part of the file. */
+static pgoff_t first_new(const struct inode *inode, uint64_t at)
+{
+	return min_of(at, atomic_load(&inode->size)) >> PAGE_SHIFT;
+}
+
+/* More than a write has: no look at each of them. */
+enum { LOOK_PAGES_MAX = 1024 };
+
+bool anon_file_must_reserve(struct inode *inode, uint64_t at, size_t len)
+{
+	pgoff_t first, last;
+
+	if (!never_overcommits(inode) || len == 0)
+		return false;
+	first = first_new(inode, at);
+	last = pages_of(at + len) - 1;
+	return last - first >= LOOK_PAGES_MAX ||
+	       !anon_range_is_reserved(&inode->mapping, first, last);
+}
+
+int anon_file_reserve_write(struct inode *inode, uint64_t at, size_t len)
+{
+	int err = reserve(inode, first_new(inode, at), pages_of(at + len) - 1);
+
+	return err == -ENOROOM ? -ENOMEM : err;
+}
+
 /* The size is about to grow, with io_lock held alone. 0 or -ENOROOM. */
 static int before_growth(struct inode *inode) must_hold(inode->io_lock)
 {
 	return clean_tail(inode, GFP_CUT) ? -ENOROOM : 0;
+}
+
+static int grow(struct inode *inode, uint64_t size) must_hold(inode->io_lock)
+{
+	int err = before_growth(inode);
+
+	if (!err && never_overcommits(inode))
+		err = reserve(inode, first_new(inode, size),
+			      pages_of(size) - 1);
+	return err;
 }
 
 /* --- cutting ------------------------------------------------------------------ */
@@ -226,7 +299,7 @@ int anon_file_truncate(struct inode *inode, uint64_t size)
 		cut(inode, size);
 	} else {
 		if (size > atomic_load(&inode->size))
-			err = before_growth(inode);
+			err = grow(inode, size);
 		if (!err)
 			modified(inode, SIZE_SET, size);
 	}
@@ -271,13 +344,16 @@ static int allocate(struct inode *inode, int mode, const struct range *r)
 {
 	bool grows = !(mode & FALLOC_FL_KEEP_SIZE) &&
 		     r->end > atomic_load(&inode->size);
+	pgoff_t first = r->start >> PAGE_SHIFT;
 	int err = 0;
 
+	if (grows && never_overcommits(inode))
+		first = first_new(inode, r->start); /* (4) */
 	if (grows)
 		err = before_growth(inode);
-	if (!err)
-		err = anon_reserve(&inode->mapping, r->start >> PAGE_SHIFT,
-				   pages_of(r->end) - 1);
+	if (!err &&
+	    vm_get(inode->vol->mm, VM_OVERCOMMIT_MEMORY) != OVERCOMMIT_ALWAYS)
+		err = reserve(inode, first, pages_of(r->end) - 1);
 	if (!err && (mode & FALLOC_FL_ZERO_RANGE))
 		err = punch(inode, r);
 	if (!err)

@@ -12,6 +12,9 @@ int anon_file_fallocate(struct inode *inode, int mode, uint64_t offset,
 			uint64_t len);
 int64_t anon_file_seek(struct inode *inode, uint64_t offset, int whence);
 bool anon_file_is_reserved(struct inode *inode, pgoff_t index);
+bool anon_file_must_reserve(struct inode *inode, uint64_t at, size_t len);
+int anon_file_reserve_write(struct inode *inode, uint64_t at, size_t len)
+	must_hold(inode->io_lock);
 int anon_file_fsync(struct inode *inode, bool data_only);
 
 int anon_file_read_page(struct inode *inode, pgoff_t index, void *to);

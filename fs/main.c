@@ -398,6 +398,7 @@ static bool start_all(struct process *p)
 	}
 	if (p->options.swappiness >= 0)
 		vm_set(fs->mm, VM_SWAPPINESS, p->options.swappiness);
+	vm_set(fs->mm, VM_OVERCOMMIT_MEMORY, (long)p->options.overcommit);
 	if (!add_swaps(p))
 		return false;
 	for (unsigned int i = 0; i < p->nr; i++) {

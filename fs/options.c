@@ -41,6 +41,9 @@ void options_usage(void)
 	     "  -o size=SIZE, nr_inodes=N, mode=MODE, uid=UID, gid=GID\n"
 	     "                  of anon volumes (default: no limits, 1777)\n"
 	     "  -o swappiness=N  0 to 200: anon pages against file pages\n"
+	     "  -o overcommit=always|heuristic|never\n"
+	     "                  is room for files of anon volumes reserved:\n"
+	     "                  by none, by fallocate (the default), by all\n"
 	     "  -o control=on|off  show the directory .plimsoll (default on)\n"
 	     "  -o cache=auto|user|kernel|writeback\n"
 	     "                  where reads are answered from; see plimsoll(8)\n"
@@ -238,6 +241,24 @@ static bool set_swappiness(struct options *o, const char *value)
 	return true;
 }
 
+static bool set_overcommit(struct options *o, const char *value)
+{
+	static const char *const names[] = {
+		[OVERCOMMIT_HEURISTIC] = "heuristic",
+		[OVERCOMMIT_ALWAYS] = "always",
+		[OVERCOMMIT_NEVER] = "never",
+	};
+
+	o->anon_option = "overcommit";
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(value, names[i]) == 0) {
+			o->overcommit = (enum vm_overcommit)i;
+			return true;
+		}
+	return refuse("overcommit", value,
+		      "is neither always, heuristic nor never");
+}
+
 static bool set_control(struct options *o, const char *value)
 {
 	if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
@@ -313,6 +334,7 @@ static const struct {
 	{ "uid", set_uid },
 	{ "gid", set_gid },
 	{ "swappiness", set_swappiness },
+	{ "overcommit", set_overcommit },
 	{ "control", set_control },
 	{ "cache", set_cache },
 	{ "mmap_dirty", set_mmap_dirty },

@@ -19,6 +19,7 @@ struct options {
 	size_t mmap_dirty; /* bytes */
 	size_t mem;	   /* bytes */
 	int swappiness;	   /* -1: the default */
+	enum vm_overcommit overcommit;
 	struct anon_limits anon;
 	const char *anon_option; /* one of anon volumes that was given */
 	unsigned int nr_swaps;

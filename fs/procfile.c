@@ -3,6 +3,7 @@
 
 #include "fs/fs.h"
 #include "mm/page_alloc.h"
+#include "swap/anon.h"
 #include "swap/swap.h"
 
 #include <string.h>
@@ -69,6 +70,11 @@ void procfile_meminfo(struct volume *vol, struct text *t)
 	mem_line(t, "SReclaimable:", reclaimable);
 	mem_line(t, "SUnreclaim:", unreclaimable);
 	mem_line(t, "PageTables:", mm->arena.first_pfn);
+	if (mm->swap) {
+		mem_line(t, "CommitLimit:", anon_pages_total(mm));
+		mem_line(t,
+			 "Committed_AS:", vmstat_read(mm, NR_ANON_COMMITTED));
+	}
 }
 
 void procfile_vmstat(struct volume *vol, struct text *t)

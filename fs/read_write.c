@@ -450,6 +450,58 @@ static int write_around(struct request *rq)
 	return err;
 }
 
+static bool must_reserve(struct request *rq)
+{
+	const struct volume_ops *ops = rq->vol->ops;
+
+	return ops->must_reserve &&
+	       ops->must_reserve(rq->inode, rq->offset + rq->done,
+				 rq->size - rq->done);
+}
+
+/*
+ * All of it or nothing. What the kernel has taken already is not refused here:
+ * there may be a frame.
+ */
+static int write_reserved(struct request *rq)
+{
+	int err;
+
+	rwlock_lock(&rq->inode->io_lock);
+	err = rq->vol->ops->reserve_write(rq->inode, rq->offset + rq->done,
+					  rq->size - rq->done);
+	if (!err || rq->mapped)
+		err = write_pages(rq, GFP_KERNEL | GFP_GROWTH);
+	rwlock_unlock(&rq->inode->io_lock);
+	return err;
+}
+
+static int write_blocking(struct request *rq)
+{
+	int err = 0;
+	bool unreserved;
+
+	rwlock_lock_shared(&rq->inode->io_lock);
+	unreserved = must_reserve(rq);
+	if (!unreserved)
+		err = write_pages(rq, GFP_KERNEL | GFP_GROWTH);
+	rwlock_unlock_shared(&rq->inode->io_lock);
+	return unreserved ? write_reserved(rq) : err;
+}
+
+/* From the last frames: a copy in the kernel stands for it. */
+static int write_received(struct request *rq)
+{
+	int err;
+
+	if (!kernel_copies_receive(&rq->vol->fs->copies, rq->size - rq->done))
+		return -ENOMEM;
+	rwlock_lock_shared(&rq->inode->io_lock);
+	err = write_pages(rq, GFP_KERNEL | GFP_RESERVE);
+	rwlock_unlock_shared(&rq->inode->io_lock);
+	return err;
+}
+
 bool rw_write_hit(struct request *rq, int *err, uint64_t *pause_ns)
 {
 	*pause_ns = 0;
@@ -458,7 +510,8 @@ bool rw_write_hit(struct request *rq, int *err, uint64_t *pause_ns)
 		return true;
 	if (!rwlock_trylock_shared(&rq->inode->io_lock))
 		return false;
-	*err = write_pages(rq, GFP_NOWAIT | GFP_GROWTH);
+	*err = must_reserve(rq) ? -ENOMEM
+				: write_pages(rq, GFP_NOWAIT | GFP_GROWTH);
 	rwlock_unlock_shared(&rq->inode->io_lock);
 	if (*err == -EAGAIN || *err == -ENOMEM)
 		return false;
@@ -491,14 +544,9 @@ void rw_write_slow(struct request *rq)
 	int err = limit_size(rq);
 
 	if (!err) {
-		rwlock_lock_shared(&rq->inode->io_lock);
-		err = write_pages(rq, GFP_KERNEL | GFP_GROWTH);
-		/* From the last frames: a copy in the kernel stands for it. */
-		if (err == -ENOMEM && rq->mapped &&
-		    kernel_copies_receive(&rq->vol->fs->copies,
-					  rq->size - rq->done))
-			err = write_pages(rq, GFP_KERNEL | GFP_RESERVE);
-		rwlock_unlock_shared(&rq->inode->io_lock);
+		err = write_blocking(rq);
+		if (err == -ENOMEM && rq->mapped)
+			err = write_received(rq);
 	}
 	if (err == -EAGAIN) { /* a page that it may not wait for */
 		request_park(e, rq, BALANCE_PAUSE_MAX / 10, write_again);

@@ -102,6 +102,13 @@ struct volume_ops {
 	 */
 	bool (*is_reserved)(struct inode *inode, pgoff_t index);
 	/*
+	 * Is room for bytes [at, at + len) to be reserved before they are
+	 * written? Must not block; io_lock is held. NULL: never. And do so, with
+	 * io_lock held alone: -ENOMEM: no room now, the writer is judged.
+	 */
+	bool (*must_reserve)(struct inode *inode, uint64_t at, size_t len);
+	int (*reserve_write)(struct inode *inode, uint64_t at, size_t len);
+	/*
 	 * A locked page is about to be written: reserve what that needs. -EAGAIN
 	 * as above; -ENOMEM: no room now, the writer is judged (mm/oom.h).
 	 */

@@ -22,13 +22,21 @@ struct mm;
 	X(VM_MIN_FREE_KBYTES, min_free_kbytes, 0, 0, 1l << 40)               \
 	X(VM_WATERMARK_SCALE_FACTOR, watermark_scale_factor, 10, 1, 3000)    \
 	X(VM_VFS_CACHE_PRESSURE, vfs_cache_pressure, 100, 0, 10000)          \
-	X(VM_SWAPPINESS, swappiness, 60, 0, 200)
+	X(VM_SWAPPINESS, swappiness, 60, 0, 200)                             \
+	X(VM_OVERCOMMIT_MEMORY, overcommit_memory, 0, 0, 2)
 
 enum vm_setting {
 #define X(item, name, def, least, most) item,
 	VM_SETTINGS(X)
 #undef X
 		NR_VM_SETTINGS
+};
+
+/* Values of overcommit_memory; the kernel's numbers. */
+enum vm_overcommit {
+	OVERCOMMIT_HEURISTIC,
+	OVERCOMMIT_ALWAYS,
+	OVERCOMMIT_NEVER
 };
 
 const char *vm_setting_name(enum vm_setting s);

@@ -32,6 +32,7 @@
 	X(NR_SWAP_PENDING, nr_swap_pending)             \
 	X(NR_SWAP_BUFFERS, nr_swap_buffers)             \
 	X(NR_ANON_RESERVED, nr_anon_reserved)           \
+	X(NR_ANON_COMMITTED, nr_anon_committed)         \
 	X(NR_INODES_DYING, nr_inodes_dying)             \
 	X(NR_FILE_PAGES, nr_file_pages)                 \
 	X(NR_FILE_DIRTY, nr_dirty)                      \

@@ -86,6 +86,12 @@ void anon_assert_state(struct address_space *m, struct page *page)
 	}
 }
 
+static void uncharge(struct address_space *m)
+{
+	atomic_fetch_sub(&anon_group_of(m)->nr_pages, 1); /* (3) */
+	vmstat_dec(m->mm, NR_ANON_COMMITTED);
+}
+
 /* --- values and pages change places ----------------------------------------- */
 
 static void anon_value_taken(struct address_space *m, struct page *page,
@@ -103,8 +109,7 @@ static uint64_t anon_value_left(struct address_space *m, struct page *page)
 
 	if (!page_test_and_clear(page, PG_swapcache)) {
 		if (page_test_and_clear(page, PG_reserved_space))
-			atomic_fetch_sub(&anon_group_of(m)->nr_pages,
-					 1); /* (3) */
+			uncharge(m);
 		return 0;
 	}
 	page_clear(page, PG_reserved_space);
@@ -149,7 +154,7 @@ static void anon_free_value(struct address_space *m, pgoff_t index,
 {
 	(void)index;
 	swap_put(m->mm->swap, value, true);
-	atomic_fetch_sub(&anon_group_of(m)->nr_pages, 1); /* (3) */
+	uncharge(m);
 }
 
 static void anon_page_truncated(struct address_space *m, struct page *page)
@@ -300,8 +305,10 @@ int anon_group_charge(struct address_space *m)
 {
 	struct anon_group *g = anon_group_of(m);
 
-	if (atomic_fetch_add(&g->nr_pages, 1) < g->max_pages)
+	if (atomic_fetch_add(&g->nr_pages, 1) < g->max_pages) {
+		vmstat_inc(m->mm, NR_ANON_COMMITTED);
 		return 0;
+	}
 	atomic_fetch_sub(&g->nr_pages, 1);
 	vmstat_inc(m->mm, ENOSPC_SIZE);
 	return -ENOSPC;

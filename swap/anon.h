@@ -89,8 +89,10 @@ pgoff_t anon_seek_hole(struct address_space *m, pgoff_t first);
 uint64_t anon_pages_left(struct mm *mm);
 /* May anything that is not reserved take a frame, or is the rest promised? */
 bool anon_may_grow(struct mm *mm);
-/* Is the page at index reserved? */
+/* Is the page at index reserved? And all of a few, first to last? */
 bool anon_is_reserved(struct address_space *m, pgoff_t index);
+bool anon_range_is_reserved(struct address_space *m, pgoff_t first,
+			    pgoff_t last);
 uint64_t anon_pages_total(struct mm *mm);
 
 #endif

@@ -136,6 +136,20 @@ bool anon_is_reserved(struct address_space *m, pgoff_t index)
 	return reserved;
 }
 
+bool anon_range_is_reserved(struct address_space *m, pgoff_t first,
+			    pgoff_t last)
+{
+	bool reserved = true;
+
+	if (atomic_load(&m->mm->swap->nr_reserved) == 0)
+		return false;
+	mutex_lock(&m->lock);
+	for (pgoff_t index = first; reserved && index <= last; index++)
+		reserved = is_tagged(m, index);
+	mutex_unlock(&m->lock);
+	return reserved;
+}
+
 bool anon_may_grow(struct mm *mm)
 {
 	return atomic_load(&mm->swap->reserved_demand) <= 0 ||
