@@ -37,6 +37,14 @@ static bool may_punch(struct mm *mm, const struct page *page)
 			      page_to_pfn(&mm->arena, page)); /* (2) */
 }
 
+static int punch(struct mm *mm, const struct page *page)
+{
+	size_t at = (size_t)page_to_pfn(&mm->arena, page) << PAGE_SHIFT;
+
+	return os_arena_punch(mm->arena.base, mm->arena.fd, at,
+			      page_nr(page) << PAGE_SHIFT);
+}
+
 unsigned long balloon_inflate(struct mm *mm, unsigned long nr, gfp_t gfp)
 {
 	struct balloon *b = &mm->balloon;
@@ -47,9 +55,7 @@ unsigned long balloon_inflate(struct mm *mm, unsigned long nr, gfp_t gfp)
 
 		if (!page)
 			break;
-		if (!may_punch(mm, page) ||
-		    os_arena_punch(page_address(&mm->arena, page),
-				   page_nr(page) << PAGE_SHIFT) < 0) {
+		if (!may_punch(mm, page) || punch(mm, page) < 0) {
 			page_put(mm, page);
 			break;
 		}

@@ -97,9 +97,9 @@ unsigned int os_nr_cpus(void);
 void *os_arena_map(size_t size, int *fd);
 void os_arena_unmap(void *base, size_t size, int fd);
 /*
- * Whole pages of it are zeroes again, and their memory the system's until they
- * are used. 0 or -errno.
+ * Whole pages of it, size bytes from offset on, are zeroes again, and their
+ * memory the system's until they are used. 0 or -errno.
  */
-int os_arena_punch(void *addr, size_t size);
+int os_arena_punch(void *base, int fd, size_t offset, size_t size);
 
 #endif

@@ -4,6 +4,7 @@
 #include "mm/bug.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
@@ -403,7 +404,12 @@ void os_arena_unmap(void *base, size_t size, int fd)
 		close(fd);
 }
 
-int os_arena_punch(void *addr, size_t size)
+int os_arena_punch(void *base, int fd, size_t offset, size_t size)
 {
-	return madvise(addr, size, MADV_REMOVE) < 0 ? -errno : 0;
+	(void)base;
+	/* madvise(2) refuses to do it where memory is locked. */
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			 (off_t)offset, (off_t)size) < 0
+		       ? -errno
+		       : 0;
 }

@@ -439,8 +439,9 @@ void os_arena_unmap(void *base, size_t size, int fd)
 	munmap(base, size);
 }
 
-int os_arena_punch(void *addr, size_t size)
+int os_arena_punch(void *base, int fd, size_t offset, size_t size)
 {
-	memset(addr, 0, size);
+	ASSERT(fd == -1);
+	memset((char *)base + offset, 0, size);
 	return 0;
 }
