@@ -39,7 +39,7 @@ fs_core := text log cred bdi kernel_copy copy_taker copy_taker_process inode ope
 	   space crash backing file_inode file file_pages file_dir file_attr file_volume \
 	   anon_inode anon_file anon_dir anon_attr anon_volume \
 	   procfile control fs
-fs_fuse := transport fuse_buffer fuse_uring fuse_notify fuse_copy fuse_ops fuse_names fuse_attr fuse_file \
+fs_fuse := host transport fuse_buffer fuse_uring fuse_notify fuse_copy fuse_ops fuse_names fuse_attr fuse_file \
 	   fuse_dir fuse_session mountinfo source options main
 mm      := $(mm_core:%=$(O)/mm/%.o)
 real    := $(mm_real:%=$(O)/mm/%.o)

@@ -17,10 +17,11 @@ enum { TAKER_FD = 3 };
 
 struct message {
 	enum message_type type;
-	uint32_t mount; /* MOUNTED, UNMOUNTING */
-	uint32_t nr;	/* TAKE: orders */
-	int32_t err;	/* of an answer */
-	uint64_t chunk; /* HELLO */
+	uint32_t mount;	 /* MOUNTED, UNMOUNTING */
+	uint32_t nr;	 /* TAKE: orders */
+	int32_t err;	 /* of an answer */
+	uint32_t locked; /* HELLO */
+	uint64_t chunk;	 /* HELLO */
 	union {
 		char path[PATH_MAX];
 		struct copy_order orders[COPY_ORDERS];

@@ -92,7 +92,9 @@ static void become_taker(int fd)
 
 static int spawn(struct copy_taker *t) must_hold(t->lock)
 {
-	struct message m = { .type = TAKER_HELLO, .chunk = t->chunk };
+	struct message m = { .type = TAKER_HELLO,
+			     .chunk = t->chunk,
+			     .locked = t->locked };
 	int pair[2], err;
 	pid_t pid;
 
@@ -120,7 +122,9 @@ int copy_taker_start(struct copy_taker *t, size_t chunk)
 {
 	int err;
 
-	*t = (struct copy_taker){ .fd = -1, .chunk = chunk };
+	*t = (struct copy_taker){ .fd = -1,
+				  .chunk = chunk,
+				  .locked = t->locked };
 	mutex_init(&t->lock);
 	if (geteuid() != 0)
 		return -EPERM;

@@ -39,6 +39,7 @@ struct copy_taker {
 	int fd; /* of the conversation (lock) */
 	_Atomic pid_t pid;
 	size_t chunk; /* bytes of the largest write */
+	bool locked;  /* its memory is to stay in memory, if it may */
 	struct mutex lock;
 	_Atomic unsigned int nr_waiting; /* for the lock, and more urgent */
 	_Atomic bool dead;
@@ -46,8 +47,9 @@ struct copy_taker {
 };
 
 /*
- * Start the process; chunk: bytes of the largest write a mount takes. Returns 0,
- * or -errno if this user or this system cannot have one.
+ * Start the process; chunk: bytes of the largest write a mount takes; its memory
+ * is locked if t->locked. Returns 0, or -errno if this user or this system cannot
+ * have one.
  */
 int copy_taker_start(struct copy_taker *t, size_t chunk);
 /* It ends, too, when this process does. */

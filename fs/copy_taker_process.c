@@ -257,6 +257,9 @@ static void obey(struct taker *t, struct message *m)
 	m->err = 0;
 	switch (m->type) {
 	case TAKER_HELLO:
+		/* If it may not, it is slower where memory is short. */
+		if (m->locked)
+			mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
 		t->chunk = (size_t)m->chunk;
 		t->zeroes = mmap(NULL, t->chunk, PROT_READ,
 				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

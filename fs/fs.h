@@ -18,6 +18,8 @@ struct fs {
 	struct kernel_copies copies;
 	size_t request_max; /* bytes of one read or write */
 	size_t overhead;    /* bytes outside the arena, at most */
+	bool io_flusher;    /* of fs/host.h */
+	bool locked;	    /* its memory stays in memory */
 	/*
 	 * One reader at a time for whom there is no frame reads through this:
 	 * request_max bytes and a page, outside the arena.

@@ -11,6 +11,7 @@
 #include "fs/copy_taker.h"
 #include "fs/file_volume.h"
 #include "fs/fuse_session.h"
+#include "fs/host.h"
 #include "fs/log.h"
 #include "fs/options.h"
 #include "fs/source.h"
@@ -20,13 +21,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -78,7 +76,8 @@ struct process {
 	struct fuse_buffer_pool buffers;
 	struct copy_taker taker;
 	bool has_taker;
-	int bdi_error; /* 0 or -errno */
+	bool io_flusher; /* as host_prepare() says */
+	int bdi_error;	 /* 0 or -errno */
 	unsigned int nr_swaps;
 	struct swap_file swaps[SWAP_AREAS_MAX];
 	char swap_names[SWAP_AREAS_MAX][PATH_MAX];
@@ -190,41 +189,6 @@ static bool add_swaps(struct process *p)
 			return false;
 		}
 	return true;
-}
-
-/*
- * What limits the files of who mounts is not for all who write to the mount, nor
- * for swap and memory. Where more cannot be had files end there (fs/backing.c);
- * no signal ends the process.
- */
-static void lift_file_limit(void)
-{
-	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
-
-	if (setrlimit(RLIMIT_FSIZE, &limit) < 0 &&
-	    getrlimit(RLIMIT_FSIZE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_FSIZE, &limit);
-	}
-	signal(SIGXFSZ, SIG_IGN);
-}
-
-static void set_limits(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-	/* Modes come from the callers, whose own umask was applied. */
-	umask(0);
-	/* Writeback must not wait for memory that only it can free. */
-	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
-	/* The C library's heap serves requests' small change: keep it small. */
-	mallopt(M_ARENA_MAX, 2);
-	mallopt(M_MMAP_THRESHOLD, 64 << 10);
-	mallopt(M_TRIM_THRESHOLD, 256 << 10);
 }
 
 static void say_mounted(const struct mount *m)
@@ -373,6 +337,25 @@ static const char *reason(const struct mount *m, int err)
 	return *session_complaint() ? session_complaint() : strerror(-err);
 }
 
+/* False after a line. */
+static bool lock_memory(struct process *p)
+{
+	struct host_lock lock;
+	int err;
+
+	if (!p->options.mlock)
+		return true;
+	err = host_lock_memory(&lock, p->options.mem + p->fs.overhead);
+	p->fs.locked = err == 0;
+	if (err == -EPERM)
+		log_line("mlock: this takes %zu MiB that may be locked "
+			 "(RLIMIT_MEMLOCK, ulimit -l), and %zu may be",
+			 lock.need >> 20, lock.limit >> 20);
+	else if (err)
+		log_line("mlock: %s", strerror(-err));
+	return err == 0;
+}
+
 /* False after one line that says what went wrong. */
 static bool start_all(struct process *p)
 {
@@ -399,7 +382,8 @@ static bool start_all(struct process *p)
 	if (p->options.swappiness >= 0)
 		vm_set(fs->mm, VM_SWAPPINESS, p->options.swappiness);
 	vm_set(fs->mm, VM_OVERCOMMIT_MEMORY, (long)p->options.overcommit);
-	if (!add_swaps(p))
+	fs->io_flusher = p->io_flusher;
+	if (!add_swaps(p) || !lock_memory(p))
 		return false;
 	for (unsigned int i = 0; i < p->nr; i++) {
 		struct mount *m = &p->mounts[i];
@@ -562,7 +546,10 @@ static void serve(struct process *p, const sigset_t *signals)
 static bool start_taker(struct process *p)
 {
 	enum cache_mode cache = p->options.cache;
-	int err = copy_taker_start(&p->taker, p->transport.request_max);
+	int err;
+
+	p->taker.locked = p->options.mlock;
+	err = copy_taker_start(&p->taker, p->transport.request_max);
 
 	p->has_taker = err == 0;
 	if (p->has_taker)
@@ -602,7 +589,7 @@ static int run(struct process *p, int ready)
 	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	set_limits();
+	p->io_flusher = host_prepare();
 	if (!choose_transport(p) || !start_taker(p) || !start_all(p)) {
 		for (unsigned int i = 0; i < p->nr; i++)
 			end_mount(p, &p->mounts[i]);
@@ -677,7 +664,7 @@ int main(int argc, char **argv)
 		puts("plimsoll " PLIMSOLL_VERSION);
 		return EXIT_SUCCESS;
 	}
-	lift_file_limit();
+	host_lift_file_limit();
 	p.mounts = calloc(p.options.nr_pairs, sizeof(*p.mounts));
 	if (!p.mounts || !open_sources(&p) || !check_anon_options(&p) ||
 	    !check_swaps(&p))

@@ -44,6 +44,7 @@ void options_usage(void)
 	     "  -o overcommit=always|heuristic|never\n"
 	     "                  is room for files of anon volumes reserved:\n"
 	     "                  by none, by fallocate (the default), by all\n"
+	     "  -o mlock        keep the process out of the host's swap\n"
 	     "  -o control=on|off  show the directory .plimsoll (default on)\n"
 	     "  -o cache=auto|user|kernel|writeback\n"
 	     "                  where reads are answered from; see plimsoll(8)\n"
@@ -404,6 +405,10 @@ static bool set_option(struct options *o, char *option)
 {
 	char *value = strchr(option, '=');
 
+	if (strcmp(option, "mlock") == 0) {
+		o->mlock = true;
+		return true;
+	}
 	if (is_one_of(option, passed_on, ARRAY_SIZE(passed_on)))
 		return pass_on(o, option);
 	if (is_one_of(option, ignored, ARRAY_SIZE(ignored)) ||

@@ -219,6 +219,8 @@ void procfile_volume(struct volume *vol, struct text *t)
 	text_printf(t, "overhead %zu\n", vol->fs->overhead);
 	text_printf(t, "arena_fd %d\n", vol->mm->arena.fd);
 	text_printf(t, "fixed_buffers %s\n", vol->mm->io_fixed ? "yes" : "no");
+	text_printf(t, "io_flusher %s\n", vol->fs->io_flusher ? "yes" : "no");
+	text_printf(t, "mlock %s\n", vol->fs->locked ? "yes" : "no");
 	text_printf(t, "policy %s\n", vol->mm->policy->name);
 	text_printf(t, "dirty_bytes %lu\n",
 		    (unsigned long)writeback_bytes(vol->mm, vol));
