@@ -136,6 +136,11 @@ test:
 	$(Q)$(MAKE) $(jobs) $(sim_preempt) DEBUG=1 PREEMPT=1
 	$(Q)tests/run.sh $(unit) $(sim_checked) $(sim_preempt) $(mounts) $(faults)
 
+## soak-kill: kill it a few hundred times under load (KILLS=150 in each test)
+soak-kill: all
+	$(Q)KILLS=$${KILLS:-150} TEST_TIMEOUT=$${TEST_TIMEOUT:-7200} tests/run.sh \
+		tests/fault/kill9.sh tests/fault/kill9_under_load.sh
+
 ## demo: install what is missing, build, show the main job on real data
 demo:
 	$(Q)tools/deps
@@ -207,6 +212,6 @@ clean:
 	$(Q)rm -rf build/obj* build/v-* build/logs build/plimsoll build/plimsollctl build/bench
 
 -include $(patsubst %.o,%.d,$(swap) $(mm) $(real) $(fs) $(ctl) $(sim_o)) $(unit:%=%.d) $(sim:%=%.d) $(wildcard $(O)/tests/fuzz/*.d) $(bench_programs:build/bench/%=$(O)/tests/bench/%.d)
-.PHONY: all programs check check-unit test demo bench bench-programs asan tsan fuzz fuzz-programs analyze lint install help clean
+.PHONY: all programs check check-unit test soak-kill demo bench bench-programs asan tsan fuzz fuzz-programs analyze lint install help clean
 .DEFAULT_GOAL := all
 .SECONDARY:

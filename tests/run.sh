@@ -5,7 +5,8 @@
 #	tests/run.sh TEST...
 #
 # A test says 0 (passed), 77 (cannot be run here) or anything else (failed). It
-# has 120 s, or what a line "# timeout: N" in the head of a script says. Its
+# has 120 s, or what a line "# timeout: N" in the head of a script says, or
+# TEST_TIMEOUT in the environment, for long runs. Its
 # output is kept in LOGS (build/logs) and shown when it fails. Where there is a
 # /dev/fuse nothing is an excuse: 77 is a failure there.
 #
@@ -42,7 +43,8 @@ limit_of() {
 
 	is_script "$1" &&
 		n=$(sed -n '1,20s/^# timeout: \([0-9]*\)$/\1/p' "$1")
-	echo $((${n:-120} * ${SLOW:-1}))
+	n=${TEST_TIMEOUT:-${n:-120}}
+	echo $((n * ${SLOW:-1}))
 }
 
 # Sets rc and why.

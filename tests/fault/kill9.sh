@@ -6,7 +6,7 @@
 # host under it, and its own cache does not help either: what is looked at is
 # the image as it is right after the kill, as after a power failure. Then the
 # next mount of the same source works. SEED=n runs one again, as far as moments
-# can be repeated; KILLS says how many (12).
+# can be repeated; KILLS says how many (12); TEST_TIMEOUT is for many.
 # shellcheck source=tests/mount/lib.sh
 . "$(dirname "$0")/../mount/lib.sh"
 need python3 losetup mkfs.ext4

@@ -61,7 +61,7 @@ sanitizer_end() {
 supervise() {
 	local limit child rc
 
-	limit=$(sed -n '1,20s/^# timeout: \([0-9]*\)$/\1/p' "$0")
+	limit=${TEST_TIMEOUT:-$(sed -n '1,20s/^# timeout: \([0-9]*\)$/\1/p' "$0")}
 	work=$(mktemp -d "${TMPDIR:-/var/tmp}/plimsoll.XXXXXX") || exit 1
 	chmod 755 "$work"
 	export work
