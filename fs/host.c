@@ -37,7 +37,6 @@ bool host_prepare(void)
 {
 	struct rlimit limit;
 
-
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);

@@ -184,7 +184,7 @@ c usage sync "$m" more
 c usage umount "$m" more
 c usage set "$m" dirty_ratio
 c usage set "$m" dirty_ratio 10 20
-c usage fault "$m" failslab times 1 2
+c FIELD=VALUE fault "$m" failslab times 1 2
 c 'No such file' stat "$work/missing"
 c 'is not the mount point' stat "$s"
 c 'is not the mount point' umount "$s"
@@ -210,11 +210,11 @@ c 'cannot be' set "$m" dirty_ratio 101
 c 'cannot be' set "$m" dirty_ratio -1
 c 1 drop "$m" 4
 c 1 drop "$m" all
-c 'there is no' fault "$m" bogus times 1
-c 'there is no' fault "$m" failslab bogus 1
-c value fault "$m" failslab probability
-c 'cannot be' fault "$m" failslab probability 101
-c 'not a number' fault "$m" failslab probability x
+c 'there is no' fault "$m" bogus times=1
+c 'there is no' fault "$m" failslab bogus=1
+c FIELD=VALUE fault "$m" failslab probability
+c 'cannot be' fault "$m" failslab probability=101
+c 'cannot be' fault "$m" failslab probability=x
 settings | diff "$work/settings" - || fail "plimsollctl changed a setting"
 equal "the running one" "$(cat "$m/in/f")" kept
 unmount "$m"
