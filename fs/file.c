@@ -293,6 +293,20 @@ int file_write_back(struct file_inode *fi)
 }
 
 /*
+ * An error of the backing file is told once, to whoever asks first. All who have
+ * the file open here share that one descriptor: it is kept for each of them.
+ */
+static int sync_backing(struct file_inode *fi, bool data_only)
+{
+	struct inode *inode = &fi->inode;
+	int err = page_io_sync(inode->vol->mm->io, fi->fds.buffered, data_only);
+
+	if (err)
+		errseq_set(&inode->mapping.wb_err, err);
+	return err;
+}
+
+/*
  * The same where only a sync writes back: what is synced when this returns, a
  * crash has to know, and it must not come in between.
  */
@@ -307,8 +321,7 @@ static int fsync_held(struct file_inode *fi, bool data_only)
 	if (!data_only)
 		file_restore_times(fi);
 	if (!err)
-		err = page_io_sync(inode->vol->mm->io, fi->fds.buffered,
-				   data_only);
+		err = sync_backing(fi, data_only);
 	if (!err)
 		crash_synced(fi);
 	rwlock_unlock_shared(&inode->io_lock);
@@ -328,8 +341,7 @@ int file_fsync(struct inode *inode, bool data_only)
 	if (!data_only)
 		file_restore_times(fi);
 	if (!err)
-		err = page_io_sync(inode->vol->mm->io, fi->fds.buffered,
-				   data_only);
+		err = sync_backing(fi, data_only);
 	return err;
 }
 
