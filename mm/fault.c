@@ -34,7 +34,7 @@ static const char *const op_names[NR_FAULT_OPS] = {
 	[FAULT_WRITES] = "write",
 };
 
-/* From, to. An hour of delay is for ever, as far as anybody can wait. */
+/* From, to. What waits for longer is cut off by the kernel, after 600 s. */
 static const struct {
 	int64_t least, most;
 } bounds[NR_FAULT_FIELDS] = {
@@ -48,7 +48,7 @@ static const struct {
 	[FAULT_IGNORE_GFP_HIGHMEM] = { 0, 1 },
 	[FAULT_ERROR] = { 0, NR_FAULT_KINDS - 1 },
 	[FAULT_OP] = { 0, NR_FAULT_OPS - 1 },
-	[FAULT_DELAY_MS] = { 0, 3600000 },
+	[FAULT_DELAY_MS] = { 0, 300000 },
 	[FAULT_INJECTED] = { 0, -1 }, /* to be read only */
 };
 

@@ -9,7 +9,7 @@
  *   (2) What is delayed, or hangs, and must not block its caller is in a list;
  *       one thread, which holds nothing and waits for nothing else, hands it to
  *       the device when it is time.
- *   (3) A hang ends: when the probability or the error is written to; when who
+ *   (3) A hang, or a delay, ends: when the probability or the error is written to; when who
  *       waits for everything has lost patience; after HANG_MAX_NS in any case,
  *       which is before the kernel cuts a mount off. No more than HANGS_MAX
  *       operations hang at a time, the others go on: a request that hangs
@@ -164,25 +164,25 @@ static bool hang_begin(struct page_io_engine *e)
 }
 
 /*
- * Is it time? A delay that is over, or a hang that was told to end, goes on; a
- * hang that nobody has patience for any more has failed.
+ * Is it time? What was told to end goes on, and a delay that is over; a hang that
+ * nobody has patience for any more has failed.
  */
 static bool is_time(struct page_io_engine *e, struct fault_attr *attr,
 		    struct page_io_fault *f) must_hold(e->lock)
 {
 	uint64_t now = os_now_ns();
+	bool told = atomic_load(&attr->told) != f->told;
+	bool over = now >= f->until_ns || e->stop ||
+		    (e->nr_limits > 0 && now >= e->limit_ns);
 
-	if (!f->hangs)
-		return now >= f->until_ns || e->stop;
-	if (atomic_load(&attr->told) == f->told &&
-	    !(now >= f->until_ns || (e->nr_limits > 0 && now >= e->limit_ns) ||
-	      e->stop))
+	if (!told && !over)
 		return false;
-	if (atomic_load(&attr->told) == f->told) {
+	if (f->hangs && !told) {
 		f->forced = true;
 		f->result = -EIO;
 	}
-	e->nr_hanging--;
+	if (f->hangs)
+		e->nr_hanging--;
 	return true;
 }
 

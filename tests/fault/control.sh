@@ -36,7 +36,7 @@ refused 'cannot be EPERM' fail_io probability=1 error=EPERM
 refused 'cannot be both' fail_io probability=1 op=both
 refused 'cannot be torn' fail_fsync probability=1 error=torn
 refused 'cannot be 11' fail_page_alloc probability=1 min-order=11
-refused 'cannot be 3600001' fail_io delay-ms=3600001
+refused 'cannot be 300001' fail_io delay-ms=300001
 refused 'there is no fault/fail_io/min-order' fail_io min-order=1
 refused 'there is no fault/failslab/error' failslab probability=1 error=EIO
 refused 'there is no fault/nothing' nothing probability=1

@@ -12,7 +12,7 @@ need python3
 seed=${SEED:-$RANDOM}
 echo "SEED=$seed"
 cat >"$work/crash.py" <<'PY'
-import mmap, os, random, re, subprocess, sys
+import mmap, os, random, re, subprocess, sys, time
 
 mnt, src, ctl, seed, rounds = *sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5])
 rnd = random.Random(seed)
@@ -116,6 +116,7 @@ for n in range(rounds):
             f.synced = f.now
         for f in files[:4]:
             f.write()
+    time.sleep(0.1)             # write-back would come, were it not held back
     for f in files:
         f.check("before")
     said = fault("crash")
@@ -139,6 +140,8 @@ fault("disarm-crash")
 PY
 for options in mem=64M mem=64M,cache=user; do
 	mount_plimsoll "$src" "$mnt" $options
+	ctl set "$mnt" dirty_expire_centisecs 1 || fail "set"
+	ctl set "$mnt" dirty_writeback_centisecs 1 || fail "set"
 	timeout 80 python3 "$work/crash.py" "$mnt" "$src" "$plimsollctl" "$seed" \
 		"${ROUNDS:-12}" || fail "see above, $options"
 	unmount "$mnt"

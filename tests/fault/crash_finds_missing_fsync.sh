@@ -26,7 +26,10 @@ survives() {
 	ctl sync "$mnt" || fail "sync"
 	timeout 20 python3 "$work/save.py" "$mnt/config" "second version" "$1" ||
 		fail "save $1"
+	sleep 1 # as if nothing held it back, it would be written back by now
 	ctl fault "$mnt" crash >"$work/out" || fail "crash"
+	grep -q '^0 pages had to be written early' "$work/out" ||
+		fail "not held back: $(cat "$work/out")"
 	case $(cat "$mnt/config") in
 	"first version" | "second version") ;;
 	*) return 1 ;;
@@ -34,6 +37,8 @@ survives() {
 }
 
 mount_plimsoll "$src" "$mnt" mem=64M
+ctl set "$mnt" dirty_expire_centisecs 1 || fail "set"
+ctl set "$mnt" dirty_writeback_centisecs 1 || fail "set"
 survives sync || fail "found a bug where there is none: '$(cat "$mnt/config")'"
 survives nosync && fail "the missing fsync was not found"
 equal "what is left" "$(cat "$mnt/config")" ""

@@ -39,6 +39,22 @@ for transport in dev auto; do
 	for child in "${children[@]}"; do
 		wait "$child" || fail "an fsync failed"
 	done
+	# Late, and more of them than can hang: all workers wait.
+	ctl fault "$mnt" fail_fsync error=delay delay-ms=300000 times=-1 \
+		probability=100 || fail "delay"
+	children=()
+	was=$(injected fail_fsync)
+	for i in {1..10}; do
+		timeout 100 dd if=/dev/zero of="$mnt/f$i" bs=5000 count=1 conv=fsync \
+			2>/dev/null &
+		children+=($!)
+	done
+	eventually 10 at_least fail_fsync $((was + ${WAITING:-8})) ||
+		fail "not all workers wait"
+	ctl fault "$mnt" off || fail "off, while fsyncs are delayed"
+	for child in "${children[@]}"; do
+		wait "$child" || fail "an fsync failed"
+	done
 	unmount "$mnt"
 done
 

@@ -83,6 +83,21 @@ one("fail_fsync", "EIO", {EIO})
 one("fail_fsync", "ENOSPC", {ENOSPC})
 one("fail_fsync", "delay", set(), "delay_ms=5")
 
+# Both who have it open hear of a sync that failed, once.
+fd, other = (os.open(f"{mnt}/two", os.O_RDWR | os.O_CREAT) for _ in range(2))
+def sync_error(fd):
+    try:
+        os.fsync(fd)
+        return 0
+    except OSError as e:
+        return e.errno
+for _ in range(3):
+    os.pwrite(fd, b"x", 0)
+    fault("fail_fsync", "error=EIO", "times=1", "probability=100")
+    heard = [sync_error(f) for f in (fd, other, fd, other)]
+    fault("fail_fsync", "off")
+    assert heard == [EIO, EIO, 0, 0], heard
+
 # A write that the disk says it has done, and has not: what is cached is right,
 # what is read again is a mixture of sectors, each old or new.
 path, size = f"{mnt}/lost", 64 * 4096
@@ -139,6 +154,7 @@ def failures(seed):
 a, b, c = failures(seed), failures(seed), failures(seed + 1)
 assert a == b != c and 0 < sum(a) < 40, (a, b, c)
 PY
-mount_plimsoll "$src" "$mnt" mem=32M
+# The kernel keeps nothing: what is read again is read from the file.
+mount_plimsoll "$src" "$mnt" mem=32M,cache=user
 timeout 100 python3 "$work/kinds.py" "$mnt" "$src" "$plimsollctl" "$seed" || fail "see above"
 unmount "$mnt"
