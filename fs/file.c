@@ -47,6 +47,7 @@ static void note_seen(struct file_inode *fi, const struct stat *st)
 static void refresh(struct file_inode *fi, const struct stat *st)
 	must_hold(fi->attr_lock)
 {
+	uint64_t size = (uint64_t)st->st_size;
 	bool same = same_time(&fi->seen_mtime, &st->st_mtim) &&
 		    same_time(&fi->seen_ctime, &st->st_ctim) &&
 		    fi->seen_size == (uint64_t)st->st_size;
@@ -59,7 +60,10 @@ static void refresh(struct file_inode *fi, const struct stat *st)
 		atomic_store(&fi->inode.stale_copies, true);
 		fi->ctime_known = false;
 	}
-	atomic_store(&fi->inode.size, (uint64_t)st->st_size);
+	/* What was not acknowledged is nobody's. */
+	if (atomic_load(&fi->too_long))
+		size = min_of(size, atomic_load(&fi->inode.size));
+	atomic_store(&fi->inode.size, size);
 	atomic_store(&fi->backing_size, (uint64_t)st->st_size);
 	fi->maybe_sparse = st->st_blocks * 512ll < st->st_size;
 }
@@ -188,6 +192,7 @@ void file_release(struct inode *inode)
 	struct file_inode *fi = file_inode(inode);
 
 	drop_if_unlinked(fi, 1);
+	file_cut_excess(fi);
 	writeback_kick(&inode->mapping);
 	file_users_put(fi);
 }
@@ -334,6 +339,9 @@ int file_fsync(struct inode *inode, bool data_only)
 	struct file_inode *fi = file_inode(inode);
 	int err;
 
+	err = file_cut_excess(fi);
+	if (err)
+		return err;
 	if (atomic_load(&inode->vol->hold_back))
 		return fsync_held(fi, data_only);
 	err = file_write_back(fi);
@@ -399,6 +407,32 @@ static int truncate_frozen(struct file_inode *fi, uint64_t size)
 	}
 	file_touch(fi);
 	return 0;
+}
+
+int file_cut_excess(struct file_inode *fi)
+{
+	struct inode *inode = &fi->inode;
+	uint64_t size;
+	int err = 0;
+
+	if (!atomic_load(&fi->too_long))
+		return 0;
+	rwlock_lock(&inode->io_lock);
+	mapping_freeze(&inode->mapping);
+	size = atomic_load(&inode->size);
+	if (atomic_load(&fi->backing_size) > size)
+		err = page_io_truncate(inode->vol->mm->io, fi->fds.buffered,
+				       size);
+	if (!err) {
+		mutex_lock(&fi->attr_lock);
+		atomic_store(&fi->backing_size,
+			     min_of(size, atomic_load(&fi->backing_size)));
+		mutex_unlock(&fi->attr_lock);
+		atomic_store(&fi->too_long, false);
+	}
+	mapping_thaw(&inode->mapping);
+	rwlock_unlock(&inode->io_lock);
+	return err;
 }
 
 int file_truncate(struct inode *inode, uint64_t size)

@@ -48,6 +48,12 @@ int file_users_get(struct file_inode *fi);
 /* One user less; the last closes them. Takes attr_lock. */
 void file_users_put(struct file_inode *fi);
 
+/*
+ * Try again to cut a backing file that is too_long. 0 or -errno. Takes io_lock;
+ * the file is in use.
+ */
+int file_cut_excess(struct file_inode *fi);
+
 /* The contents change now: mtime and ctime are this moment's. */
 void file_touch(struct file_inode *fi);
 /*

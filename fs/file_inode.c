@@ -11,6 +11,7 @@
 
 #include "fs/file.h"
 #include "fs/file_volume.h"
+#include "fs/log.h"
 #include "mm/page_alloc.h"
 #include "mm/page_cache.h"
 
@@ -172,10 +173,27 @@ bool file_inode_unused(struct inode *inode)
 {
 	struct file_inode *fi = file_inode(inode);
 
-	if (!fi->unlinked && !address_space_is_empty(&inode->mapping))
+	if (!fi->unlinked && (!address_space_is_empty(&inode->mapping) ||
+			      atomic_load(&fi->too_long)))
 		return false;
 	list_del_init(&fi->hash_link);
 	return true;
+}
+
+/* The last try: nobody will know any more that it is too long. */
+static void cut_at_last(struct file_inode *fi)
+{
+	uint64_t size = atomic_load(&fi->inode.size);
+
+	if (!atomic_load(&fi->too_long) || fi->unlinked ||
+	    file_users_get(fi) != 0)
+		return;
+	if (file_cut_excess(fi) != 0)
+		log_line("%s: inode %llu could not be cut to the %llu bytes "
+			 "that were written",
+			 fi->inode.vol->source, (unsigned long long)fi->id.ino,
+			 (unsigned long long)size);
+	file_users_put(fi);
 }
 
 void file_inode_destroy(struct inode *inode)
@@ -190,6 +208,7 @@ void file_inode_destroy(struct inode *inode)
 		mutex_unlock(&t->lock);
 	}
 	page_cache_truncate(&inode->mapping, 0);
+	cut_at_last(fi);
 	destroy(fi);
 }
 
@@ -254,7 +273,8 @@ static void merge_file_state(struct file_inode *fi, struct stat *st)
 	mutex_lock(&fi->attr_lock);
 	mutex_lock(&inode->time_lock);
 	/* Others may have changed it; but the status may be an old one. */
-	if (fi->users == 0 && !is_before(&st->st_ctim, &fi->seen_ctime)) {
+	if (fi->users == 0 && !atomic_load(&fi->too_long) &&
+	    !is_before(&st->st_ctim, &fi->seen_ctime)) {
 		atomic_store(&inode->size, (uint64_t)st->st_size);
 		atomic_store(&fi->backing_size, (uint64_t)st->st_size);
 	}

@@ -28,7 +28,12 @@ struct file_inode {
 	struct mutex attr_lock;
 	_Atomic uint64_t backing_size; /* what the backing file has (A) */
 	_Atomic bool maybe_sparse;     /* may have holes below that (A) */
-	bool unlinked;		       /* no name is left (A) */
+	/*
+	 * The backing file is longer than what was acknowledged, and could not
+	 * be cut: to be tried again. Set and cleared with io_lock held alone.
+	 */
+	_Atomic bool too_long;
+	bool unlinked;	       /* no name is left (A) */
 	mode_t mode_once_open; /* with its type; to be set then; 0: none (A) */
 	bool times_dirty;      /* mtime here is newer than the backing's (S) */
 	bool times_shown;      /* somebody was told since the last change (S) */

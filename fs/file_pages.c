@@ -335,6 +335,10 @@ int file_prepare_page(struct inode *inode, struct page *page, gfp_t gfp)
 	int err;
 
 	(void)gfp;
+	/* What lies behind the end must be gone before it is in the file. */
+	if (atomic_load(&file_inode(inode)->too_long) &&
+	    (page->index + 1) << PAGE_SHIFT > atomic_load(&inode->size))
+		return -EIO;
 	if (!needs_block(file_inode(inode), page))
 		return 0;
 	err = space_reserve(file_volume(inode->vol), PAGE_SIZE);
@@ -402,8 +406,13 @@ int file_write_around(struct inode *inode, uint64_t at, const void *from,
 	struct file_inode *fi = file_inode(inode);
 	uint64_t before = atomic_load(&fi->backing_size);
 	uint64_t room = (pages_of(at + len) - (at >> PAGE_SHIFT)) << PAGE_SHIFT;
-	int err = space_reserve(file_volume_of(fi), room);
+	int err = 0;
 
+	/* As above. */
+	if (atomic_load(&fi->too_long) && at + len > atomic_load(&inode->size))
+		err = -EIO;
+	if (!err)
+		err = space_reserve(file_volume_of(fi), room);
 	if (err)
 		return err;
 	crash_note_write(fi, (unsigned int)(room >> PAGE_SHIFT));
@@ -414,6 +423,8 @@ int file_write_around(struct inode *inode, uint64_t at, const void *from,
 		if (page_io_truncate(inode->vol->mm->io, fi->fds.buffered,
 				     before) == 0)
 			atomic_store(&fi->backing_size, before);
+		else
+			atomic_store(&fi->too_long, true);
 		mutex_unlock(&fi->attr_lock);
 	}
 	if (err)
