@@ -103,6 +103,30 @@ static inline void ledger_settle(struct mm *mm, struct ledger *before,
 	ledger_compare(before, &after, what, n);
 }
 
+/* One turn: the settings are made, but for the probability. */
+static inline int64_t every_turn(struct mm *mm, struct fault_attr *attr,
+				 const char *what, int allowed,
+				 int (*op)(void *arg), void *arg,
+				 struct ledger *before, unsigned int n,
+				 int64_t times)
+{
+	int64_t injected = fault_get(attr, FAULT_INJECTED);
+	int err;
+
+	assert_int_equal(fault_set(attr, FAULT_SEED, 1), 0);
+	unit_fault(attr, 100, times);
+	err = op(arg);
+	unit_fault(attr, 0, 1);
+	injected = fault_get(attr, FAULT_INJECTED) - injected;
+	if (err != 0 && (injected == 0 || err != allowed)) {
+		printf("failure %u of %s, %s: %d\n", n, what, attr->name, err);
+		fflush(stdout);
+		fail();
+	}
+	ledger_settle(mm, before, what, n);
+	return injected;
+}
+
 /*
  * op: 0 or -errno, which is checked against "allowed"; it has undone all. A
  * failure that it gets over is as good. Returns how many failed.
@@ -112,34 +136,45 @@ static inline unsigned int every_failure(struct mm *mm, struct fault_attr *attr,
 					 int (*op)(void *arg), void *arg)
 {
 	struct ledger before;
-	unsigned int n;
+	unsigned int n = 0;
 	int64_t injected;
 
 	assert_int_equal(op(arg), 0); /* what is made once for all is made */
 	ledger_take(mm, &before);
-	for (n = 1; n < EVERY_FAILURE_MAX; n++) {
-		int err;
-
-		injected = fault_get(attr, FAULT_INJECTED);
-		assert_int_equal(fault_set(attr, FAULT_SEED, 1), 0);
+	do {
+		assert_true(++n < EVERY_FAILURE_MAX);
 		assert_int_equal(fault_set(attr, FAULT_INTERVAL, n), 0);
-		unit_fault(attr, 100, 1);
-		err = op(arg);
-		unit_fault(attr, 0, 1);
-		injected = fault_get(attr, FAULT_INJECTED) - injected;
-		if (err != 0 && (injected == 0 || err != allowed)) {
-			printf("failure %u of %s, %s: %d\n", n, what,
-			       attr->name, err);
-			fflush(stdout);
-			fail();
-		}
-		ledger_settle(mm, &before, what, n);
-		if (injected == 0)
-			break;
-	}
-	assert_true(n < EVERY_FAILURE_MAX);
+		injected = every_turn(mm, attr, what, allowed, op, arg, &before,
+				      n, 1);
+	} while (injected > 0);
+	assert_int_equal(fault_set(attr, FAULT_INTERVAL, 1), 0);
 	printf("%s: %u failures of %s\n", what, n - 1, attr->name);
 	return n - 1;
+}
+
+/*
+ * The same, but from some call on all fail: of sizes below "unit", the first,
+ * the second, ..., later with growing steps.
+ */
+static inline void every_outage(struct mm *mm, struct fault_attr *attr,
+				const char *what, int allowed,
+				int (*op)(void *arg), void *arg, int64_t unit)
+{
+	struct ledger before;
+	int64_t injected, space = 0;
+	unsigned int n = 0;
+
+	assert_int_equal(op(arg), 0);
+	ledger_take(mm, &before);
+	do {
+		assert_true(++n < EVERY_FAILURE_MAX);
+		assert_int_equal(fault_set(attr, FAULT_SPACE, space), 0);
+		injected = every_turn(mm, attr, what, allowed, op, arg, &before,
+				      n, -1);
+		space += unit + space / 16;
+	} while (injected > 0);
+	assert_int_equal(fault_set(attr, FAULT_SPACE, 0), 0);
+	printf("%s: %u outages of %s\n", what, n - 1, attr->name);
 }
 
 #endif

@@ -65,6 +65,8 @@ static void trees(void **state)
 
 		assert_true(n > 0 || attrs[i] == &mm->fail_page_alloc);
 		every_failure(mm, attrs[i], "stash", -ENOMEM, fill_a_stash, &t);
+		every_outage(mm, attrs[i], "insert", -ENOMEM, insert_some, &t,
+			     i == 1 ? 300 : 1);
 	}
 }
 
@@ -111,6 +113,10 @@ static void slabs(void **state)
 				  alloc_objects, &c) > 0);
 	assert_true(every_failure(mm, &mm->fail_page_alloc, "objects", -ENOMEM,
 				  alloc_objects, &c) > 0);
+	every_outage(mm, &mm->failslab, "objects", -ENOMEM, alloc_objects, &c,
+		     700);
+	every_outage(mm, &mm->fail_page_alloc, "objects", -ENOMEM,
+		     alloc_objects, &c, 1);
 	every_failure(mm, &mm->fail_page_alloc, "a cache", -ENOMEM,
 		      make_a_cache, mm);
 	kmem_cache_destroy(&c);
@@ -427,6 +433,16 @@ static void each_of(struct mm *mm, struct fault_attr *attr, int allowed,
 	every_failure(mm, attr, "truncate", allowed, truncate_file, f);
 }
 
+static void outages_of(struct mm *mm, struct fault_attr *attr,
+		       struct disk_file *f, int64_t unit)
+{
+	f->first = 0;
+	f->last = FILE_PAGES - 1;
+	every_outage(mm, attr, "read", -EIO, read_file, f, unit);
+	every_outage(mm, attr, "write", -ENOMEM, write_file, f, unit);
+	every_outage(mm, attr, "truncate", -ENOMEM, truncate_file, f, unit);
+}
+
 static void page_cache_allocations(void **state)
 {
 	struct mm *mm = *state;
@@ -435,6 +451,9 @@ static void page_cache_allocations(void **state)
 	each_of(mm, &mm->fail_page_alloc, -ENOMEM, f);
 	each_of(mm, &mm->failslab, -ENOMEM, f);
 	each_of(mm, &mm->fail_xarray_node, -ENOMEM, f);
+	outages_of(mm, &mm->fail_page_alloc, f, 1);
+	outages_of(mm, &mm->failslab, f, 500);
+	outages_of(mm, &mm->fail_xarray_node, f, 1);
 	disk_file_destroy(f);
 }
 
