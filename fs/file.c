@@ -372,10 +372,26 @@ static void zero_tail(struct file_inode *fi, uint64_t size)
 	page_put(mm, page);
 }
 
+/*
+ * Readers do not wait: one that finds the file shorter than backing_size says
+ * takes that for an error. So that is never more than the file has.
+ */
+static int cut_backing(struct file_inode *fi, uint64_t size)
+{
+	struct page_io_engine *io = fi->inode.vol->mm->io;
+	uint64_t had = atomic_load(&fi->backing_size);
+	int err;
+
+	/* Nobody else sets it: it is in use, and not written back (4). */
+	atomic_store(&fi->backing_size, min_of(size, had));
+	err = page_io_truncate(io, fi->fds.buffered, size);
+	atomic_store(&fi->backing_size, err ? had : size);
+	return err;
+}
+
 /* Cut, with io_lock held alone and writeback frozen. */
 static int truncate_frozen(struct file_inode *fi, uint64_t size)
 {
-	struct mm *mm = fi->inode.vol->mm;
 	uint64_t old = atomic_load(&fi->inode.size);
 	int err;
 
@@ -389,15 +405,12 @@ static int truncate_frozen(struct file_inode *fi, uint64_t size)
 	if (size != atomic_load(&fi->backing_size)) {
 		if (size > atomic_load(&fi->backing_size))
 			crash_note_growth(fi);
-		err = page_io_truncate(mm->io, fi->fds.buffered, size);
+		err = cut_backing(fi, size);
 		if (err)
 			return err;
 		crash_note_cut(fi, size);
-		mutex_lock(&fi->attr_lock);
-		atomic_store(&fi->backing_size, size);
 		if (size > old)
 			fi->maybe_sparse = true;
-		mutex_unlock(&fi->attr_lock);
 	}
 	atomic_store(&fi->inode.size, size);
 	if (size < old) {
@@ -421,15 +434,9 @@ int file_cut_excess(struct file_inode *fi)
 	mapping_freeze(&inode->mapping);
 	size = atomic_load(&inode->size);
 	if (atomic_load(&fi->backing_size) > size)
-		err = page_io_truncate(inode->vol->mm->io, fi->fds.buffered,
-				       size);
-	if (!err) {
-		mutex_lock(&fi->attr_lock);
-		atomic_store(&fi->backing_size,
-			     min_of(size, atomic_load(&fi->backing_size)));
-		mutex_unlock(&fi->attr_lock);
+		err = cut_backing(fi, size);
+	if (!err)
 		atomic_store(&fi->too_long, false);
-	}
 	mapping_thaw(&inode->mapping);
 	rwlock_unlock(&inode->io_lock);
 	return err;

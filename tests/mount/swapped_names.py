@@ -153,12 +153,15 @@ def user(n, until, count):
                 use_name(rnd, root, path)
             count.value += 1
         except OSError as e:
-            errors[e.errno] = errors.get(e.errno, 0) + 1
+            at = e.__traceback__
+            while at.tb_next:
+                at = at.tb_next
+            errors[e.errno] = f"{errno.errorcode[e.errno]} of {path}, line {at.tb_lineno}"
     bad = set(errors) - {errno.ELOOP, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.ESTALE,
                          errno.EISDIR, errno.EBADF, errno.ENOTEMPTY, errno.ENODATA, errno.EXDEV,
                          errno.EPERM, errno.EACCES, errno.EINVAL, errno.EAGAIN, errno.EBUSY}
     if bad:
-        print(f"failed: seed {seed}: errors {[errno.errorcode[e] for e in bad]}", flush=True)
+        print(f"failed: seed {seed}: {[errors[e] for e in bad]}", flush=True)
         os._exit(1)
 
 
