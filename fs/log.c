@@ -2,17 +2,18 @@
 #include "fs/log.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <syslog.h>
 
 /* The one thing that belongs to the process and not to a struct fs. */
-static bool use_syslog;
+static _Atomic bool use_syslog;
 
 void log_to_syslog(void)
 {
 	openlog("plimsoll", LOG_PID, LOG_DAEMON);
-	use_syslog = true;
+	atomic_store(&use_syslog, true); /* others may be saying something */
 }
 
 void log_line(const char *format, ...)
@@ -20,7 +21,7 @@ void log_line(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	if (use_syslog) {
+	if (atomic_load(&use_syslog)) {
 		vsyslog(LOG_NOTICE, format, args);
 	} else {
 		fputs("plimsoll: ", stderr);
