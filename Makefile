@@ -155,13 +155,21 @@ bench:
 
 bench-programs: all $(bench_programs)
 
-## asan: unit and simulated tests under address and undefined-behaviour checks
+## asan: all tests under address and undefined-behaviour checks
 asan:
-	$(Q)$(MAKE) check SAN=address,undefined DEBUG=1
+	$(Q)tools/deps
+	$(Q)$(MAKE) --no-print-directory sanitized SAN=address,undefined DEBUG=1 SLOW=3
 
-## tsan: unit tests under the thread checker
+## tsan: all but the simulated tests under the thread checker
 tsan:
-	$(Q)$(MAKE) check-unit SAN=thread DEBUG=1
+	$(Q)tools/deps
+	$(Q)$(MAKE) --no-print-directory sanitized SAN=thread DEBUG=1 SLOW=6
+
+# Simulated threads run one at a time: there is nothing to find for the latter.
+# SAN and SLOW are for tests/mount/lib.sh; SANITIZED names some tests only.
+SANITIZED ?= $(unit) $(if $(filter thread,$(SAN)),,$(sim)) $(mounts) $(faults)
+sanitized: programs
+	$(Q)SAN=$(SAN) SLOW=$(SLOW) PLIMSOLL=$(CURDIR)/$(PLIMSOLL) tests/run.sh $(SANITIZED)
 
 # One input after the other, made by libFuzzer from those in tests/fuzz/corpus.
 fuzz_targets := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -212,6 +220,6 @@ clean:
 	$(Q)rm -rf build/obj* build/v-* build/logs build/plimsoll build/plimsollctl build/bench
 
 -include $(patsubst %.o,%.d,$(swap) $(mm) $(real) $(fs) $(ctl) $(sim_o)) $(unit:%=%.d) $(sim:%=%.d) $(wildcard $(O)/tests/fuzz/*.d) $(bench_programs:build/bench/%=$(O)/tests/bench/%.d)
-.PHONY: all programs check check-unit test soak-kill demo bench bench-programs asan tsan fuzz fuzz-programs analyze lint install help clean
+.PHONY: all programs check check-unit test soak-kill demo bench bench-programs asan tsan sanitized fuzz fuzz-programs analyze lint install help clean
 .DEFAULT_GOAL := all
 .SECONDARY:

@@ -6,8 +6,8 @@
 #
 # A test says 0 (passed), 77 (cannot be run here) or anything else (failed). It
 # has 120 s, or what a line "# timeout: N" in the head of a script says, or
-# TEST_TIMEOUT in the environment, for long runs. Its
-# output is kept in LOGS (build/logs) and shown when it fails. Where there is a
+# TEST_TIMEOUT in the environment, for long runs; SLOW times that. Its output is
+# kept in LOGS (build/logs) and shown when it fails. Where there is a
 # /dev/fuse nothing is an excuse: 77 is a failure there.
 #
 # What a test leaves behind, processes and mounts, is taken away and makes it

@@ -105,6 +105,7 @@ PY
 # start SWAP_OPTION: in front, so that its lines can be read.
 start() {
 	mkdir -p "$mnt"
+	rm -f "$work/log"
 	"$plimsoll" -f -o "mem=16M,swap=$1" anon "$mnt" >"$work/log" 2>&1 &
 	pid=$!
 	eventually 30 grep -q ' on .*/mnt: ' "$work/log" || fail "no mount: $(cat "$work/log")"

@@ -23,16 +23,20 @@ plimsollctl=${PLIMSOLLCTL:-${plimsoll}ctl}
 # of its own cannot be held to a budget.
 sanitized=${SAN:+yes}
 
-# timeout(1); SLOW=N: all takes so many times as long.
-timeout() {
-	local flags=()
-
-	while [ "${1#-}" != "$1" ]; do
-		flags+=("$1")
-		[ "$1" = -k ] && shift && flags+=("$1")
-		shift
-	done
-	command timeout "${flags[@]}" $(($1 * ${SLOW:-1})) "${@:2}"
+# SLOW=N: all takes so many times as long. A timeout(1) that knows it comes first.
+patience_begin() {
+	mkdir -p "$work.bin"
+	cat >"$work.bin/timeout" <<-'SH'
+		#!/bin/bash
+		while [ "${1#-}" != "$1" ]; do
+			options+=("$1")
+			[ "$1" = -k ] && shift && options+=("$1")
+			shift
+		done
+		exec /usr/bin/timeout "${options[@]}" $(($1 * SLOW)) "${@:2}"
+	SH
+	chmod 755 "$work.bin" "$work.bin/timeout"
+	export SLOW PATH=$work.bin:$PATH
 }
 
 # What the programs find goes to files beside $work, which any user may make.
@@ -42,7 +46,7 @@ sanitizer_begin() {
 	mkdir -m 1777 "$work.san" && chmod 1777 "$work.san" || exit 1
 	to=log_path=$work.san/report
 	export ASAN_OPTIONS=$to UBSAN_OPTIONS=$to:print_stacktrace=1
-	export TSAN_OPTIONS=$to:suppressions=$top/tests/tsan.supp:history_size=4
+	export TSAN_OPTIONS=$to:history_size=4
 }
 
 # False if anything was found, which is shown.
@@ -66,6 +70,7 @@ supervise() {
 	chmod 755 "$work"
 	export work
 	[ -z "$sanitized" ] || sanitizer_begin
+	[ -z "${SLOW:-}" ] || patience_begin
 	timeout -k 5 $((${limit:-120} - 5)) bash "$0" "$@" </dev/null &
 	child=$!
 	trap 'kill -TERM -- "-$child" 2>/dev/null' INT TERM HUP
@@ -75,10 +80,10 @@ supervise() {
 	[ $rc = 124 ] && echo "no end after $(((${limit:-120} - 5) * ${SLOW:-1})) s"
 	kill -KILL -- "-$child" 2>/dev/null
 	[ ! -e "$work.switch" ] || cat "$work.switch" >"$ring_switch"
-	rm -rf "$work.bin" "$work.switch"
 	if ! clean_dir "$work" && [ $rc = 0 ]; then
 		rc=1
 	fi
+	rm -rf "$work.bin" "$work.switch"
 	[ ! -e "$work.cgroup" ] || leave_cgroup || rc=1
 	[ -z "$sanitized" ] || sanitizer_end || rc=1
 	exit $rc
@@ -321,7 +326,7 @@ unset supervised
 cd "$work" || exit 1
 # TRANSPORT=dev or uring runs a script on that one, whatever the machine has.
 if [ -n "${TRANSPORT:-}" ]; then
-	mkdir "$work.bin"
+	mkdir -p "$work.bin"
 	printf '#!/bin/sh\nexec %s -o transport=%s "$@"\n' "$plimsoll" \
 		"$TRANSPORT" >"$work.bin/plimsoll"
 	chmod 755 "$work.bin/plimsoll"
