@@ -68,7 +68,12 @@ int fs_init(struct fs *fs, const struct fs_config *c)
 	fs->mm = mm_create(&config, &err);
 	if (!fs->mm)
 		return err;
-	err = c->swap ? swap_start(fs->mm) : 0;
+	/* Before there is a balloon, whose frames shall have none. */
+	if (c->claim)
+		err = os_arena_populate(fs->mm->arena.base, c->mem);
+	fs->mm->balloon.populate = c->claim;
+	if (!err && c->swap)
+		err = swap_start(fs->mm);
 	if (err)
 		return err;
 	err = kmem_cache_init(fs->mm, &fs->open_files, "open_file",

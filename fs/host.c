@@ -1,11 +1,11 @@
 /*
  * host.c - prctl(2), setrlimit(2), mlockall(2).
  *
- * Locked when touched (MCL_ONFAULT), and not before: the arena would be filled
- * with memory that nobody uses, and each thread's stack, 8 MiB by default, too.
- * What is to come is included (MCL_FUTURE): stacks of threads that libfuse makes,
- * and the heap. The kernel counts the address space against RLIMIT_MEMLOCK all
- * the same.
+ * Locked when touched (MCL_ONFAULT), and not before: each thread's stack, 8 MiB
+ * by default, would be filled with memory that nobody uses. (The arena has all of
+ * its own from the start, but for the balloon, which must not.) What is to come is
+ * included (MCL_FUTURE): stacks of threads that libfuse makes, and the heap. The
+ * kernel counts the address space against RLIMIT_MEMLOCK all the same.
  */
 #include "fs/host.h"
 

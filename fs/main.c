@@ -366,6 +366,7 @@ static bool start_all(struct process *p)
 		.buffer_bytes = buffers + t->bytes,
 		.request_max = t->request_max,
 		.swap = any_anon(p),
+		.claim = p->options.mlock,
 		.taker = p->has_taker ? &p->taker : NULL,
 	};
 	struct fs *fs = &p->fs;

@@ -44,7 +44,7 @@ void options_usage(void)
 	     "  -o overcommit=always|heuristic|never\n"
 	     "                  is room for files of anon volumes reserved:\n"
 	     "                  by none, by fallocate (the default), by all\n"
-	     "  -o mlock        keep the process out of the host's swap\n"
+	     "  -o mlock        have all of mem from the start, and lock it\n"
 	     "  -o control=on|off  show the directory .plimsoll (default on)\n"
 	     "  -o cache=auto|user|kernel|writeback\n"
 	     "                  where reads are answered from; see plimsoll(8)\n"

@@ -86,6 +86,10 @@ unsigned long balloon_deflate(struct mm *mm, unsigned long nr)
 		mutex_unlock(&b->lock);
 		if (!page)
 			break;
+		/* If there is none: when it is used, as it would be otherwise. */
+		if (b->populate)
+			os_arena_populate(page_address(&mm->arena, page),
+					  page_nr(page) << PAGE_SHIFT);
 		given += page_nr(page);
 		vmstat_add(mm, NR_BALLOON_PAGES, -(long)page_nr(page));
 		page_put(mm, page);

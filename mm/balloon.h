@@ -18,7 +18,7 @@
 
 struct mm;
 
-/* (L) guarded by lock. */
+/* (L) guarded by lock, (C) constant once there are blocks. */
 struct balloon {
 	struct mutex lock;
 	struct list_head blocks;  /* folios, by page->lru (L) */
@@ -28,6 +28,7 @@ struct balloon {
 	 * writers it is worth waiting for them (mm/oom.c). The owner's.
 	 */
 	_Atomic unsigned long nr_asked;
+	bool populate; /* a frame that is given back has its memory at once (C) */
 };
 
 void balloon_init(struct balloon *b);

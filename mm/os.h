@@ -101,5 +101,7 @@ void os_arena_unmap(void *base, size_t size, int fd);
  * memory the system's until they are used. 0 or -errno.
  */
 int os_arena_punch(void *base, int fd, size_t offset, size_t size);
+/* Take memory for whole pages of it now, not when they are used. 0 or -errno. */
+int os_arena_populate(void *addr, size_t size);
 
 #endif

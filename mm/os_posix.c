@@ -131,6 +131,10 @@ void os_cond_broadcast(struct os_cond *c)
 	pthread_cond_broadcast(cond_of(c));
 }
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 /* What a new thread needs to find its way. */
 struct trampoline {
 	void (*fn)(void *);
@@ -412,4 +416,14 @@ int os_arena_punch(void *base, int fd, size_t offset, size_t size)
 			 (off_t)offset, (off_t)size) < 0
 		       ? -errno
 		       : 0;
+}
+
+int os_arena_populate(void *addr, size_t size)
+{
+	int err;
+
+	do
+		err = madvise(addr, size, MADV_POPULATE_WRITE) < 0 ? -errno : 0;
+	while (err == -EINTR || err == -EAGAIN);
+	return err;
 }

@@ -445,3 +445,10 @@ int os_arena_punch(void *base, int fd, size_t offset, size_t size)
 	memset((char *)base + offset, 0, size);
 	return 0;
 }
+
+int os_arena_populate(void *addr, size_t size)
+{
+	(void)addr;
+	(void)size;
+	return 0;
+}
