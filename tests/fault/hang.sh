@@ -91,6 +91,16 @@ eventually 10 at_least fail_io 1 || fail "no write hangs"
 umount -l "$mnt" || fail "umount"
 wait_gone "$pid" 120 || fail "plimsoll $pid does not end"
 
+# Told to end while somebody waits for a read that hangs.
+mount_plimsoll "$src" "$mnt" mem=32M
+ctl fault "$mnt" fail_io error=hang op=read times=-1 probability=100 || fail "fail_io"
+timeout 200 cat "$mnt/r" >/dev/null 2>&1 &
+child=$!
+eventually 10 at_least fail_io 1 || fail "no read hangs"
+kill -TERM "$pid"
+wait_gone "$pid" 120 || fail "plimsoll $pid does not end while a read hangs"
+wait "$child" && fail "the read did not fail"
+
 # A swap file that hangs: nothing that must be written.
 mount_anon "$mnt" "mem=16M,swap=$work/swap:64M"
 ctl fault "$mnt" fail_swap_io error=hang times=-1 probability=100 || fail "fail_swap_io"

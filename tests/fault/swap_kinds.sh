@@ -117,13 +117,14 @@ os.unlink(f"{mnt}/g")
 # A reservation is refused, and leaves nothing behind.
 before = vmstat(mnt)["nr_anon_reserved"]
 h = os.open(f"{mnt}/h", os.O_RDWR | os.O_CREAT)
-fault("fail_reserve", "times=1", "probability=100")
+fault("fail_reserve", "times=-1", "probability=100")   # one is tried again
 try:
     os.posix_fallocate(h, 0, 100 * PAGE)
     raise SystemExit("was not refused")
 except OSError as e:
     assert e.errno == E.ENOSPC, e
 assert vmstat(mnt)["nr_anon_reserved"] == before and os.fstat(h).st_size == 0
+fault("fail_reserve", "off")
 os.posix_fallocate(h, 0, 100 * PAGE)
 fault("off")
 os.close(h)
