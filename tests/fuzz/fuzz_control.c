@@ -3,8 +3,8 @@
  *
  *	byte 0: which file; the rest: what is written
  *
- * A number that is taken is what is read afterwards; what is refused changes
- * nothing; and every file can still be shown.
+ * A number or a word that is taken is what is read afterwards; what is refused
+ * changes nothing; and every file can still be shown.
  */
 #include "fs/control.h"
 
@@ -100,6 +100,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(show(node, after, sizeof(after)));
 	if (err)
 		must(strcmp(before, after) == 0);
+	else if (after[0] >= 'A')
+		must(size > strlen(after) - 1 &&
+		     memcmp(after, data + 1, strlen(after) - 1) == 0);
 	else
 		must(strtoll(after, NULL, 10) == number_of(data + 1, size - 1));
 	return 0;
