@@ -23,7 +23,9 @@ for round in 1 2 3; do
 	exec 3>"$mnt/open"
 	cat "$work/noise" >&3
 	dirty=$(volume "$mnt" dirty_bytes)
-	[ "$dirty" -gt 60000000 ] || fail "only $dirty bytes are dirty"
+	# Slowed down by a sanitizer, what is older than the limit goes first.
+	[ "$dirty" -gt 60000000 ] || [ -n "$sanitized" ] ||
+		fail "only $dirty bytes are dirty"
 	# A copy of the descriptor would make the mount busy.
 	exec 3>&-
 	for i in 1 2 3 4 5 6 7 8 9; do
