@@ -167,7 +167,9 @@ tsan:
 
 # Simulated threads run one at a time: there is nothing to find for the latter.
 # SAN and SLOW are for tests/mount/lib.sh; SANITIZED names some tests only.
-SANITIZED ?= $(unit) $(if $(filter thread,$(SAN)),,$(sim)) $(mounts) $(faults)
+# On a host that is short of memory there is none for a sanitizer.
+SANITIZED ?= $(unit) $(if $(filter thread,$(SAN)),,$(sim)) $(mounts) \
+	     $(filter-out %/short_host.sh,$(faults))
 sanitized: programs
 	$(Q)SAN=$(SAN) SLOW=$(SLOW) PLIMSOLL=$(CURDIR)/$(PLIMSOLL) tests/run.sh $(SANITIZED)
 

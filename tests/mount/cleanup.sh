@@ -23,11 +23,13 @@ daemons_below() {
 	done
 }
 
+# Also if its first thread is done, and another has its files still.
 is_running() {
 	local state
 
 	state=$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null)
-	[ -n "$state" ] && [ "$state" != Z ]
+	[ "$state" = Z ] && set -- "$1" "/proc/$1/task"/* && [ $# -le 2 ] && return 1
+	[ -n "$state" ]
 }
 
 # wait_gone PID SECONDS
