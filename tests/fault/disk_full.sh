@@ -2,7 +2,8 @@
 #
 # The backing file system fills up: the write(2) that does not fit fails with
 # ENOSPC, nothing that was accepted is lost, readers go on, what rm frees can be
-# used, and the end is clean.
+# used, and the end is clean. If others take the room in between, each open file
+# hears of it once, the pages stay, and go out when there is room again.
 # shellcheck source=tests/mount/lib.sh
 . "$(dirname "$0")/../mount/lib.sh"
 need python3
@@ -13,9 +14,9 @@ src=$work/disk/src
 noise 3000000 before >"$src/before"
 mount_plimsoll "$src" "$mnt"
 cat >"$work/fill.py" <<'END'
-import errno, os, random, sys
+import errno, os, random, sys, time
 
-mnt = sys.argv[1]
+mnt, src = sys.argv[1:]
 rnd = random.Random(1)
 model = {}
 
@@ -80,8 +81,52 @@ check()
 with open(f"{mnt}/.plimsoll/sync", "w") as f:
     f.write("1")
 check()
+
+# Others fill it while there are dirty pages that were counted on to fit.
+def fsync(fd):
+    try:
+        os.fsync(fd)
+        return 0
+    except OSError as e:
+        return e.errno
+
+os.unlink(f"{mnt}/two")
+del model["two"]
+fds = [os.open(f"{mnt}/taken", os.O_RDWR | os.O_CREAT) for _ in range(3)]
+for fd in fds:
+    assert fsync(fd) == 0
+# Nothing is to go out before the fsync.
+for name, value in (("dirty_expire_centisecs", 360000), ("dirty_writeback_centisecs", 360000),
+                    ("dirty_ratio", 100), ("dirty_background_ratio", 90)):
+    with open(f"{mnt}/.plimsoll/sys/vm/{name}", "w") as f:
+        f.write(str(value))
+data = rnd.randbytes(2 << 20)
+assert os.write(fds[0], data) == len(data)
+with open(f"{src}/others", "wb", buffering=0) as f:
+    try:
+        while f.write(bytes(1 << 20)):
+            pass
+    except OSError as e:
+        assert e.errno == errno.ENOSPC, e
+    os.fsync(f.fileno())
+assert fsync(fds[0]) == errno.ENOSPC, "fsync should say it"
+model["taken"] = data
+check()                     # readers go on, and nothing was dropped
+late = os.open(f"{mnt}/taken", os.O_RDWR)
+os.unlink(f"{src}/others")
+end = time.monotonic() + 30
+while (err := fsync(fds[0])) and time.monotonic() < end:
+    assert err == errno.ENOSPC, err
+    time.sleep(0.1)
+assert err == 0, "there is room, and it is not written"
+for fd in fds[1:]:
+    assert [fsync(fd), fsync(fd)] == [errno.ENOSPC, 0], "once for each open file"
+assert fsync(late) in (0, errno.ENOSPC) and fsync(late) == 0
+with open(f"{src}/taken", "rb") as f:
+    assert f.read() == data
+check()
 END
-timeout 90 python3 "$work/fill.py" "$mnt" || fail "see above"
+timeout 90 python3 "$work/fill.py" "$mnt" "$src" || fail "see above"
 (cd "$mnt" && sha256sum ./*) >"$work/sums"
 unmount "$mnt"
 (cd "$src" && sha256sum --quiet -c "$work/sums") || fail "different in the backing directory"
