@@ -74,6 +74,7 @@ struct request *session_defer(struct session *s, void *req, struct inode *inode)
 	rq->done = 0;
 	rq->data = NULL;
 	rq->oom = (struct oom_patience){ .tries = 0 };
+	rq->nr_pauses = 0;
 	if (inode)
 		inode_ref(inode);
 	return rq;

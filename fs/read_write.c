@@ -522,10 +522,18 @@ bool rw_write_hit(struct request *rq, int *err, uint64_t *pause_ns)
 	return true;
 }
 
+/*
+ * Of 20 ms each: a second, as for those who wait for memory. Others, who find no
+ * place to be parked, go on without a pause, and could keep it at the limit for as
+ * long as they write.
+ */
+enum { WRITE_PAUSES_MAX = 50 };
+
 void rw_write_finish(struct request *rq)
 {
-	/* At the limit a pause is followed by another. */
+	/* At the limit a pause is followed by another; but not for ever. */
 	if (!rq->vol->ops->must_wait(rq->vol) ||
+	    rq->nr_pauses++ == WRITE_PAUSES_MAX ||
 	    !request_try_park(&rq->vol->fs->requests, rq,
 			      BALANCE_PAUSE_MAX / 10, rw_write_finish))
 		rq->finish(rq, 0);

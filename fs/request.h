@@ -77,6 +77,7 @@ struct request {
 	size_t done; /* bytes taken so far */
 	int err;     /* to be answered, by another thread */
 	struct oom_patience oom;
+	unsigned int nr_pauses; /* after it was taken */
 
 	struct list_head link; /* in a queue, or the parking */
 	uint64_t until_ns;     /* parked: not longer than this */
