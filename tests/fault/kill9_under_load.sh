@@ -9,7 +9,7 @@
 # the swap file can be had again at once, and all that fsync or msync had said is
 # in the backing directory, byte by byte; where anything else is, it is something
 # that was written, and nothing of what the disk had there before. SEED=n runs one
-# again, as far as moments can be repeated; KILLS says how many (6); TEST_TIMEOUT is for many.
+# again, as far as moments can be repeated; KILLS says how many (4); TEST_TIMEOUT is for many.
 # shellcheck source=tests/mount/lib.sh
 . "$(dirname "$0")/../mount/lib.sh"
 need python3 mkfs.ext4
@@ -17,7 +17,7 @@ need python3 mkfs.ext4
 
 seed=${SEED:-$RANDOM}
 RANDOM=$seed
-kills=${KILLS:-6}
+kills=${KILLS:-4}
 echo "SEED=$seed"
 export PYTHONPATH=$top/tests/mount
 

@@ -201,7 +201,7 @@ fails_with 'is for anon volumes' "$plimsoll" -o overcommit=never "$src" "$mnt"
 
 promise() {
 	timeout 120 python3 "$work/promise.py" "$mnt" "$top/tests/mount" "$seed" \
-		"${SECONDS_EACH:-4}" "$1" || fail "$1: see above"
+		"${SECONDS_EACH:-3}" "$1" || fail "$1: see above"
 }
 
 mount_anon "$mnt" "mem=16M,overcommit=never,swap=$work/swap:16M"
