@@ -35,10 +35,11 @@ mm_core := bug size fault vmstat errseq \
 	   lru reclaim scan_crew kswapd balloon oom sysctl mm
 mm_real := os_posix page_io_local page_io_uring
 swap_core := format compress swap_map swap_out swap_in swap_compact swap anon_reserve anon
-fs_core := text log cred bdi kernel_copy copy_taker copy_taker_process inode open_file read_write volume request \
+fs_core := text log kernel_copy inode open_file read_write volume request \
 	   space crash backing file_inode file file_pages file_dir file_attr file_volume \
 	   anon_inode anon_file anon_dir anon_attr anon_volume \
 	   procfile control fs
+fs_real := backing_posix cred bdi copy_taker copy_taker_process
 fs_fuse := host transport fuse_buffer fuse_uring fuse_notify fuse_copy fuse_ops fuse_names fuse_attr fuse_file \
 	   fuse_dir fuse_session mountinfo source options main
 mm      := $(mm_core:%=$(O)/mm/%.o)
@@ -47,7 +48,8 @@ swap    := $(swap_core:%=$(O)/swap/%.o)
 core    := $(fs_core:%=$(O)/fs/%.o)
 # What main() needs before there is anything; the fuzz targets link it too.
 fs_parsers := $(O)/fs/options.o $(O)/fs/mountinfo.o
-fs      := $(core) $(fs_fuse:%=$(O)/fs/%.o)
+fs_out  := $(fs_real:%=$(O)/fs/%.o)
+fs      := $(core) $(fs_out) $(fs_fuse:%=$(O)/fs/%.o)
 
 unit  := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c))
 sim_o := $(patsubst %.c,$(O)/%.o,$(filter-out tests/sim/test_%,$(wildcard tests/sim/*_sim.c)))
@@ -86,12 +88,12 @@ $(PLIMSOLLCTL): $(ctl) $(O)/swap/format.o $(O)/mm/size.o
 	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lxxhash
 
 # Unit tests link the core alone, with the real outside world.
-$(O)/tests/unit/%: $(O)/tests/unit/%.o $(core) $(swap) $(mm) $(real)
+$(O)/tests/unit/%: $(O)/tests/unit/%.o $(core) $(fs_out) $(swap) $(mm) $(real)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -luring -lzstd -lxxhash
 
 # The bench of the allocators is linked like them.
-build/bench/alloc: $(O)/tests/bench/alloc.o $(core) $(swap) $(mm) $(real)
+build/bench/alloc: $(O)/tests/bench/alloc.o $(core) $(fs_out) $(swap) $(mm) $(real)
 	@mkdir -p $(@D)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ -luring -lzstd -lxxhash -ldl
@@ -178,7 +180,7 @@ fuzz_targets := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_SAN := fuzzer-no-link,address,undefined
 FUZZ_RUNS ?= 400000
 
-$(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(fs_parsers) $(core) $(swap) $(mm) $(real)
+$(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(fs_parsers) $(core) $(fs_out) $(swap) $(mm) $(real)
 	@echo "  LINK    $@"
 	$(Q)$(CC) -fsanitize=fuzzer,address,undefined $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ -luring -lzstd -lxxhash
 

@@ -1,10 +1,15 @@
 /*
  * backing.h - files of the backing directory: finding them again, opening
- * them.
+ * them, and all that is asked of the system for them.
  *
  * No path is ever resolved twice: a name is opened once, relative to its
  * directory's descriptor and without following links, and from then on the
  * file is known by its handle (name_to_handle_at(2)) or by that descriptor.
+ *
+ * What is decided here is in fs/backing.c. What the system does is below the
+ * line, and has two implementations, as mm/os.h has: fs/backing_posix.c, and
+ * the simulator's (tests/sim/backing_sim.c), whose files lie on its fake disk.
+ * Contents go by mm/page_io.h.
  */
 #ifndef FS_BACKING_H
 #define FS_BACKING_H
@@ -12,6 +17,7 @@
 #include "mm/types.h"
 
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 struct file_volume;
 
@@ -55,10 +61,65 @@ int backing_open_data(struct file_volume *fv, const struct backing_id *id,
 		      struct backing_fds *fds);
 void backing_close_data(struct file_volume *fv, struct backing_fds *fds);
 
+/* --- the system's part -------------------------------------------------------
+ *
+ * Descriptors may be O_PATH ones unless it says "open file". All return 0 (a
+ * descriptor, a count) or -errno, unless it says otherwise.
+ */
+
 /* Find out about handles, O_DIRECT and limits; sets them in fv. */
 void backing_probe(struct file_volume *fv);
 
-/* A path to fd for system calls that take no descriptor. buf: 32 bytes. */
-const char *backing_fd_path(int fd, char *buf);
+/* Descriptors: of a name, O_PATH and no link followed; */
+int backing_open_name(int dir_fd, const char *name);
+/* ... by a handle; of the same file once more, but with these flags; */
+int backing_open_handle(int root_fd, const struct backing_id *id, int flags);
+int backing_reopen(int fd, int flags);
+/* ... the same one, under another number; */
+int backing_dup(int fd);
+/* ... "number", which others are using, stands for what fd does. */
+int backing_replace(int number, int fd);
+void backing_close(int fd);
+
+/* Sets the handle in id. False: there is none that could be kept. */
+bool backing_get_handle(int fd, struct backing_id *id);
+
+/* Basic status and the mount's id. */
+int backing_statx(int fd, struct statx *st);
+int backing_stat(int fd, struct stat *st);
+int backing_statfs(int fd, struct statvfs *st);
+int backing_syncfs(int fd);
+/* What people know an open file by; "" if that cannot be told. */
+void backing_name_of(int fd, char *path, size_t size);
+
+/* Names. The mode of a new file has its type. */
+int backing_make_file(int dir_fd, const char *name, mode_t mode);
+int backing_make_dir(int dir_fd, const char *name, mode_t mode);
+int backing_make_link(int dir_fd, const char *name, const char *target);
+int backing_make_node(int dir_fd, const char *name, mode_t mode, dev_t rdev);
+int backing_link(int fd, int dir_fd, const char *name);
+int backing_unlink(int dir_fd, const char *name, bool is_dir);
+int backing_rename(int from_fd, const char *name, int to_fd,
+		   const char *new_name, unsigned int flags);
+ssize_t backing_readlink(int fd, char *buf, size_t size);
+/* From an open directory: struct dirent64, as getdents64(2). Bytes. */
+ssize_t backing_read_dir(int fd, void *buf, size_t size);
+
+/* Attributes. */
+int backing_set_mode(int fd, mode_t mode);
+int backing_set_owner(int fd, uid_t uid, gid_t gid);
+int backing_set_times(int fd, const struct timespec times[2]);
+ssize_t backing_getxattr(int fd, const char *name, void *value, size_t size);
+ssize_t backing_listxattr(int fd, char *list, size_t size);
+int backing_setxattr(int fd, const char *name, const void *value, size_t size,
+		     int flags);
+int backing_removexattr(int fd, const char *name);
+
+/* Open files, and for the first open directories too: lseek(2). */
+int64_t backing_seek(int fd, uint64_t offset, int whence);
+int backing_fallocate(int fd, int mode, uint64_t offset, uint64_t len);
+/* Nothing is to be read ahead into the host's page cache; nothing kept there. */
+void backing_advise_random(int fd);
+void backing_drop_cache(int fd);
 
 #endif

@@ -23,9 +23,14 @@ static void raise_capabilities(void)
 	syscall(SYS_capset, &head, data);
 }
 
+bool cred_is_root(void)
+{
+	return geteuid() == 0;
+}
+
 static bool is_self(const struct cred *caller)
 {
-	return geteuid() != 0 || (caller->uid == 0 && caller->gid == 0);
+	return !cred_is_root() || (caller->uid == 0 && caller->gid == 0);
 }
 
 /* A umask is a process's; a thread can leave and have its own. */

@@ -18,6 +18,9 @@ struct cred {
 	mode_t umask; /* applied where no default ACL takes its place */
 };
 
+/* May this process do what root may? */
+bool cred_is_root(void);
+
 /*
  * Become the caller, as far as this process may. Per thread. Returns false if
  * the umask could not be assumed: apply it to the mode.

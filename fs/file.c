@@ -21,7 +21,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 /* --- descriptors, and who uses them -------------------------------------- */
 
@@ -76,7 +75,7 @@ int file_users_get(struct file_inode *fi)
 	mutex_lock(&fi->attr_lock);
 	if (fi->users == 0) {
 		err = backing_open_data(file_volume_of(fi), &fi->id, &fi->fds);
-		if (!err && fstat(fi->fds.buffered, &st) == 0)
+		if (!err && backing_stat(fi->fds.buffered, &st) == 0)
 			refresh(fi, &st);
 	}
 	if (!err)
@@ -98,7 +97,7 @@ void file_users_put(struct file_inode *fi)
 		 * believes it closed, must not pass for ours.
 		 */
 		if (atomic_load(&fi->changed_by_us) &&
-		    fstat(fi->fds.buffered, &st) == 0)
+		    backing_stat(fi->fds.buffered, &st) == 0)
 			note_seen(fi, &st);
 		backing_close_data(file_volume_of(fi), &fi->fds);
 	}
@@ -115,9 +114,9 @@ static void become_writable(struct file_inode *fi)
 	    backing_open_data(file_volume_of(fi), &fi->id, &now) == 0) {
 		/* Over the old numbers, which others are using. */
 		if (now.writable && (now.direct < 0) == (have->direct < 0) &&
-		    dup3(now.buffered, have->buffered, O_CLOEXEC) >= 0 &&
+		    backing_replace(have->buffered, now.buffered) == 0 &&
 		    (now.direct < 0 ||
-		     dup3(now.direct, have->direct, O_CLOEXEC) >= 0))
+		     backing_replace(have->direct, now.direct) == 0))
 			have->writable = true;
 		backing_close_data(file_volume_of(fi), &now);
 	}
@@ -132,7 +131,8 @@ static void set_final_mode(struct file_inode *fi)
 {
 	mutex_lock(&fi->attr_lock);
 	if (fi->mode_once_open)
-		fchmod(fi->fds.buffered, fi->mode_once_open & ~(mode_t)S_IFMT);
+		backing_set_mode(fi->fds.buffered,
+				 fi->mode_once_open & ~(mode_t)S_IFMT);
 	fi->mode_once_open = 0;
 	mutex_unlock(&fi->attr_lock);
 }
@@ -216,12 +216,11 @@ void file_touch(struct file_inode *fi)
 int file_set_times(struct file_inode *fi, int fd,
 		   const struct timespec times[2])
 {
-	int err = 0;
+	int err;
 
 	/* Not between the two halves of file_restore_times(). */
 	mutex_lock(&fi->attr_lock);
-	if (utimensat(fd, "", times, AT_EMPTY_PATH) < 0)
-		err = -errno;
+	err = backing_set_times(fd, times);
 	mutex_lock(&fi->inode.time_lock);
 	if (!err && times[1].tv_nsec != UTIME_OMIT) {
 		fi->ctime_known = false;
@@ -274,8 +273,8 @@ void file_restore_times(struct file_inode *fi)
 
 	mutex_lock(&fi->attr_lock);
 	if (fi->users > 0 && take_mtime(fi, &ts[1])) {
-		futimens(fi->fds.buffered, ts);
-		fstat(fi->fds.buffered, &st);
+		backing_set_times(fi->fds.buffered, ts);
+		backing_stat(fi->fds.buffered, &st);
 		mutex_lock(&fi->inode.time_lock);
 		fi->backing_ctime = st.st_ctim;
 		fi->ctime_known = true;
@@ -482,16 +481,14 @@ int file_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t len)
 	err = mapping_sync(m, 0, UINT64_MAX);
 	if (!err)
 		crash_note_growth(fi);
-	if (!err &&
-	    fallocate(fi->fds.buffered, mode, (off_t)offset, (off_t)len) < 0)
-		err = -errno;
+	if (!err)
+		err = backing_fallocate(fi->fds.buffered, mode, offset, len);
 	if (!err) {
 		if (mode & ~FALLOC_FL_KEEP_SIZE) {
 			page_cache_truncate(m, offset >> PAGE_SHIFT);
-			posix_fadvise(fi->fds.buffered, 0, 0,
-				      POSIX_FADV_DONTNEED);
+			backing_drop_cache(fi->fds.buffered);
 		}
-		if (fstat(fi->fds.buffered, &st) == 0) {
+		if (backing_stat(fi->fds.buffered, &st) == 0) {
 			mutex_lock(&fi->attr_lock);
 			atomic_store(&fi->backing_size, (uint64_t)st.st_size);
 			atomic_store(&inode->size, (uint64_t)st.st_size);
@@ -518,11 +515,8 @@ int64_t file_seek(struct inode *inode, uint64_t offset, int whence)
 		return err;
 	rwlock_lock_shared(&inode->io_lock);
 	at = mapping_sync(&inode->mapping, 0, UINT64_MAX);
-	if (at == 0) {
-		at = lseek(fi->fds.buffered, (off_t)offset, whence);
-		if (at < 0)
-			at = -errno;
-	}
+	if (at == 0)
+		at = backing_seek(fi->fds.buffered, offset, whence);
 	rwlock_unlock_shared(&inode->io_lock);
 	file_users_put(fi);
 	return at;

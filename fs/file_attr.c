@@ -8,23 +8,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/xattr.h>
-#include <unistd.h>
-
-/* chmod(2) on whatever fd is, O_PATH too. */
-static int set_mode(int fd, mode_t mode)
-{
-	char path[32];
-
-	return chmod(backing_fd_path(fd, path), mode) < 0 ? -errno : 0;
-}
 
 static int set_owner(int fd, const struct attr_change *change)
 {
 	uid_t uid = change->valid & ATTR_UID ? change->uid : (uid_t)-1;
 	gid_t gid = change->valid & ATTR_GID ? change->gid : (gid_t)-1;
 
-	return fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
+	return backing_set_owner(fd, uid, gid);
 }
 
 static int set_times(struct file_inode *fi, int fd,
@@ -58,12 +48,12 @@ int file_kill_suid(struct inode *inode)
 	fd = file_inode_path_get(fi);
 	if (fd < 0)
 		return fd;
-	err = fstatat(fd, "", &st, AT_EMPTY_PATH) < 0 ? -errno : 0;
+	err = backing_stat(fd, &st);
 	mode = st.st_mode & ~(mode_t)S_ISUID;
 	if (mode & S_IXGRP) /* else it means mandatory locking */
 		mode &= ~(mode_t)S_ISGID;
 	if (!err && mode != st.st_mode)
-		err = set_mode(fd, mode & ~(mode_t)S_IFMT);
+		err = backing_set_mode(fd, mode & ~(mode_t)S_IFMT);
 	file_inode_path_put(fi, fd);
 	if (!err)
 		atomic_store(&fi->has_suid, false);
@@ -86,82 +76,59 @@ int file_setattr(struct inode *inode, const struct attr_change *change)
 	if (!err && (valid & (ATTR_UID | ATTR_GID)))
 		err = set_owner(fd, change);
 	if (!err && (valid & ATTR_MODE))
-		err = set_mode(fd, change->mode);
+		err = backing_set_mode(fd, change->mode);
 	if (!err && (valid & (ATTR_ATIME | ATTR_MTIME)))
 		err = set_times(fi, fd, change);
 	file_inode_path_put(fi, fd);
 	return err;
 }
 
-/* A path to what the inode stands for, good until path_end(); fd or -errno. */
-static int path_begin(struct inode *inode, char *path)
-{
-	int fd = file_inode_path_get(file_inode(inode));
-
-	if (fd >= 0)
-		backing_fd_path(fd, path);
-	return fd;
-}
-
-static void path_end(struct inode *inode, int fd)
-{
-	file_inode_path_put(file_inode(inode), fd);
-}
-
 ssize_t file_getxattr(struct inode *inode, const char *name, void *value,
 		      size_t size)
 {
-	char path[32];
-	int fd = path_begin(inode, path);
+	int fd = file_inode_path_get(file_inode(inode));
 	ssize_t n;
 
 	if (fd < 0)
 		return fd;
-	n = getxattr(path, name, value, size);
-	if (n < 0)
-		n = -errno;
-	path_end(inode, fd);
+	n = backing_getxattr(fd, name, value, size);
+	file_inode_path_put(file_inode(inode), fd);
 	return n;
 }
 
 ssize_t file_listxattr(struct inode *inode, char *list, size_t size)
 {
-	char path[32];
-	int fd = path_begin(inode, path);
+	int fd = file_inode_path_get(file_inode(inode));
 	ssize_t n;
 
 	if (fd < 0)
 		return fd;
-	n = listxattr(path, list, size);
-	if (n < 0)
-		n = -errno;
-	path_end(inode, fd);
+	n = backing_listxattr(fd, list, size);
+	file_inode_path_put(file_inode(inode), fd);
 	return n;
 }
 
 int file_setxattr(struct inode *inode, const char *name, const void *value,
 		  size_t size, int flags)
 {
-	char path[32];
-	int fd = path_begin(inode, path);
+	int fd = file_inode_path_get(file_inode(inode));
 	int err;
 
 	if (fd < 0)
 		return fd;
-	err = setxattr(path, name, value, size, flags) < 0 ? -errno : 0;
-	path_end(inode, fd);
+	err = backing_setxattr(fd, name, value, size, flags);
+	file_inode_path_put(file_inode(inode), fd);
 	return err;
 }
 
 int file_removexattr(struct inode *inode, const char *name)
 {
-	char path[32];
-	int fd = path_begin(inode, path);
+	int fd = file_inode_path_get(file_inode(inode));
 	int err;
 
 	if (fd < 0)
 		return fd;
-	err = removexattr(path, name) < 0 ? -errno : 0;
-	path_end(inode, fd);
+	err = backing_removexattr(fd, name);
+	file_inode_path_put(file_inode(inode), fd);
 	return err;
 }

@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 enum { EMFILE_TRIES = 50 };
 
@@ -46,21 +45,20 @@ static void stat_of(const struct statx *x, struct stat *st)
 static int open_name(struct file_volume *fv, int dir_fd, const char *name,
 		     struct statx *st)
 {
-	int fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int fd = backing_open_name(dir_fd, name);
 	int err;
 
 	/* Where there are no handles, inodes take up the descriptors. */
-	for (int i = 0; fd < 0 && errno == EMFILE && i < EMFILE_TRIES; i++) {
+	for (int i = 0; fd == -EMFILE && i < EMFILE_TRIES; i++) {
 		file_inode_make_room(fv);
-		fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		fd = backing_open_name(dir_fd, name);
 	}
 	if (fd < 0)
-		return -errno;
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_SYNC_AS_STAT,
-		  STATX_BASIC_STATS | STATX_MNT_ID, st) == 0)
 		return fd;
-	err = -errno;
-	close(fd);
+	err = backing_statx(fd, st);
+	if (!err)
+		return fd;
+	backing_close(fd);
 	return err;
 }
 
@@ -102,39 +100,32 @@ int file_dir_lookup(struct inode *dir, const char *name,
  */
 static mode_t extra_mode(mode_t mode)
 {
-	return geteuid() == 0 ? 0 : 0600 & ~mode;
+	return cred_is_root() ? 0 : 0600 & ~mode;
 }
 
 static int make_regular(int dir_fd, const struct dir_make *make, mode_t mode)
 {
-	int flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NONBLOCK;
-	int fd = openat(dir_fd, make->name, flags,
-			mode | (make->to_open ? extra_mode(mode) : 0));
+	mode_t extra = make->to_open ? extra_mode(mode) : 0;
+	int err = backing_make_file(dir_fd, make->name, mode | extra);
 
 	/*
 	 * Somebody else has made it, after the kernel was told that it is not
 	 * there: the kernel looks again, and checks who may open it.
 	 */
-	if (fd < 0)
-		return errno == EEXIST && !make->exclusive ? -ESTALE : -errno;
-	close(fd);
-	return 0;
+	return err == -EEXIST && !make->exclusive ? -ESTALE : err;
 }
 
 static int make_at(int dir_fd, const struct dir_make *make)
 {
 	mode_t mode = make->mode & ~(mode_t)S_IFMT;
-	int r;
 
 	if (S_ISREG(make->mode))
 		return make_regular(dir_fd, make, mode);
 	if (S_ISDIR(make->mode))
-		r = mkdirat(dir_fd, make->name, mode);
-	else if (S_ISLNK(make->mode))
-		r = symlinkat(make->target, dir_fd, make->name);
-	else
-		r = mknodat(dir_fd, make->name, make->mode, make->rdev);
-	return r < 0 ? -errno : 0;
+		return backing_make_dir(dir_fd, make->name, mode);
+	if (S_ISLNK(make->mode))
+		return backing_make_link(dir_fd, make->name, make->target);
+	return backing_make_node(dir_fd, make->name, make->mode, make->rdev);
 }
 
 /* Look up what was just made; unmake it if there is no memory to know it. */
@@ -144,7 +135,7 @@ static int lookup_made(struct file_volume *fv, int dir_fd, const char *name,
 	int err = lookup_at(fv, dir_fd, name, entry);
 
 	if (err == -ENOMEM) {
-		unlinkat(dir_fd, name, is_dir ? AT_REMOVEDIR : 0);
+		backing_unlink(dir_fd, name, is_dir);
 		err = -ENOSPC; /* the answer to growth */
 	}
 	return err;
@@ -187,21 +178,6 @@ int file_dir_make(struct inode *dir, const struct dir_make *make,
 	return err;
 }
 
-static int link_fd(int fd, int dir_fd, const char *name)
-{
-	char path[32];
-
-	if (linkat(fd, "", dir_fd, name, AT_EMPTY_PATH) == 0)
-		return 0;
-	if (errno != ENOENT)
-		return -errno;
-	/* Without CAP_DAC_READ_SEARCH. */
-	if (linkat(AT_FDCWD, backing_fd_path(fd, path), dir_fd, name,
-		   AT_SYMLINK_FOLLOW) == 0)
-		return 0;
-	return -errno;
-}
-
 int file_dir_link(struct inode *inode, struct inode *dir, const char *name,
 		  struct dir_entry *entry)
 {
@@ -213,7 +189,7 @@ int file_dir_link(struct inode *inode, struct inode *dir, const char *name,
 	dir_fd = file_inode_path_get(file_inode(dir));
 	err = dir_fd;
 	if (dir_fd >= 0) {
-		err = link_fd(fd, dir_fd, name);
+		err = backing_link(fd, dir_fd, name);
 		if (!err)
 			err = lookup_made(file_volume(dir->vol), dir_fd, name,
 					  false, entry);
@@ -270,13 +246,12 @@ int file_dir_unlink(struct inode *dir, const char *name, bool is_dir)
 	int dir_fd = file_inode_path_get(file_inode(dir));
 	struct file_inode *victim;
 	bool last = false;
-	int err = 0;
+	int err;
 
 	if (dir_fd < 0)
 		return dir_fd;
 	victim = victim_of(file_volume(dir->vol), dir_fd, name, &last);
-	if (unlinkat(dir_fd, name, is_dir ? AT_REMOVEDIR : 0) < 0)
-		err = -errno;
+	err = backing_unlink(dir_fd, name, is_dir);
 	victim_end(victim, !err && last);
 	file_inode_path_put(file_inode(dir), dir_fd);
 	return err;
@@ -311,8 +286,8 @@ static int rename_at(struct file_volume *fv, int from_fd, const char *name,
 
 	if (victim && !(flags & RENAME_NOREPLACE))
 		err = write_back_source(fv, from_fd, name);
-	if (!err && renameat2(from_fd, name, to_fd, new_name, flags) < 0)
-		err = -errno;
+	if (!err)
+		err = backing_rename(from_fd, name, to_fd, new_name, flags);
 	victim_end(victim, !err && last && !(flags & RENAME_EXCHANGE));
 	return err;
 }
@@ -344,9 +319,9 @@ int file_dir_readlink(struct inode *inode, char *buf, size_t size)
 
 	if (fd < 0)
 		return fd;
-	n = readlinkat(fd, "", buf, size - 1);
+	n = backing_readlink(fd, buf, size - 1);
 	if (n < 0)
-		err = -errno;
+		err = (int)n;
 	else
 		buf[n] = '\0';
 	file_inode_path_put(file_inode(inode), fd);
@@ -392,7 +367,7 @@ void file_dir_close(struct dir_stream *stream)
 	mutex_lock(&fv->vol.opens_lock);
 	list_del(&stream->link);
 	mutex_unlock(&fv->vol.opens_lock);
-	close(s->fd);
+	backing_close(s->fd);
 	kmem_cache_free(&fv->dir_streams, s);
 	inode_put(inode);
 }
@@ -413,12 +388,12 @@ int file_dir_read(struct dir_stream *stream, uint64_t offset,
 
 	mutex_lock(&s->lock);
 	if ((off_t)offset != s->at || offset == 0)
-		s->at = lseek(s->fd, (off_t)offset, SEEK_SET);
+		s->at = backing_seek(s->fd, offset, SEEK_SET);
 	while (more && !err) {
-		ssize_t n = getdents64(s->fd, buf, sizeof(buf));
+		ssize_t n = backing_read_dir(s->fd, buf, sizeof(buf));
 
 		if (n <= 0) {
-			err = n < 0 ? -errno : 0;
+			err = (int)n;
 			break;
 		}
 		for (char *p = buf; more && p < buf + n;) {
@@ -434,7 +409,7 @@ int file_dir_read(struct dir_stream *stream, uint64_t offset,
 		}
 	}
 	if (!more) /* some were read that nobody took */
-		lseek(s->fd, s->at, SEEK_SET);
+		backing_seek(s->fd, (uint64_t)s->at, SEEK_SET);
 	mutex_unlock(&s->lock);
 	return err;
 }

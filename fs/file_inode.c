@@ -18,7 +18,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 /* How long a lookup waits for the kernel to give inodes back. */
 enum { PRUNE_TRIES = 50 };
@@ -126,7 +125,7 @@ static void destroy(struct file_inode *fi)
 	ASSERT(fi->users == 0);
 	address_space_destroy(&fi->inode.mapping);
 	if (fi->id.path_fd >= 0)
-		close(fi->id.path_fd);
+		backing_close(fi->id.path_fd);
 	kmem_cache_free(&file_volume_of(fi)->inode_cache, fi);
 }
 
@@ -144,7 +143,7 @@ struct file_inode *file_inode_get(struct file_volume *fv, int path_fd,
 		fresh = create(fv, &id, st);
 		*err = -ENOMEM;
 		if (!fresh) {
-			close(path_fd);
+			backing_close(path_fd);
 			return NULL;
 		}
 		mutex_lock(&fv->vol.inodes.lock);
@@ -165,7 +164,7 @@ struct file_inode *file_inode_get(struct file_volume *fv, int path_fd,
 		destroy(fresh);
 	}
 	if (path_fd >= 0)
-		close(path_fd);
+		backing_close(path_fd);
 	return fi;
 }
 
@@ -242,11 +241,8 @@ int file_inode_path_get(struct file_inode *fi)
 
 	/* An unlinked file is reached only through what is still open. */
 	mutex_lock(&fi->attr_lock);
-	if (fi->users > 0) {
-		fd = fcntl(fi->fds.buffered, F_DUPFD_CLOEXEC, 0);
-		if (fd < 0)
-			fd = -errno;
-	}
+	if (fi->users > 0)
+		fd = backing_dup(fi->fds.buffered);
 	mutex_unlock(&fi->attr_lock);
 	return fd >= 0 ? fd : backing_open(file_volume_of(fi), &fi->id, O_PATH);
 }
@@ -254,7 +250,7 @@ int file_inode_path_get(struct file_inode *fi)
 void file_inode_path_put(struct file_inode *fi, int fd)
 {
 	if (fd != fi->id.path_fd)
-		close(fd);
+		backing_close(fd);
 }
 
 static bool is_before(const struct timespec *a, const struct timespec *b)
@@ -307,12 +303,11 @@ int file_inode_getattr(struct inode *inode, struct stat *st)
 {
 	struct file_inode *fi = file_inode(inode);
 	int fd = file_inode_path_get(fi);
-	int err = 0;
+	int err;
 
 	if (fd < 0)
 		return fd;
-	if (fstatat(fd, "", st, AT_EMPTY_PATH) < 0)
-		err = -errno;
+	err = backing_stat(fd, st);
 	file_inode_path_put(fi, fd);
 	if (!err)
 		file_inode_merge_attr(fi, st);

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 static unsigned long count_idle(struct shrinker *s)
 {
@@ -34,14 +33,13 @@ static int open_root(struct file_volume *fv)
 {
 	struct file_inode *root;
 	struct statx st;
-	int err, fd = openat(fv->root_fd, ".", O_PATH | O_CLOEXEC);
+	int err, fd = backing_open_name(fv->root_fd, ".");
 
 	if (fd < 0)
-		return -errno;
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID,
-		  &st) < 0) {
-		err = -errno;
-		close(fd);
+		return fd;
+	err = backing_statx(fd, &st);
+	if (err) {
+		backing_close(fd);
 		return err;
 	}
 	fv->mnt_id = st.stx_mnt_id;
@@ -87,9 +85,10 @@ static int file_statfs(struct volume *vol, struct statvfs *st)
 {
 	struct file_volume *fv = file_volume(vol);
 	uint64_t blocks;
+	int err = backing_statfs(fv->root_fd, st);
 
-	if (fstatvfs(fv->root_fd, st) < 0)
-		return -errno;
+	if (err)
+		return err;
 	/* What is dirty is as good as written. */
 	blocks = space_reserved(&fv->space) / st->f_frsize;
 	st->f_bfree -= min_of((uint64_t)st->f_bfree, blocks);
@@ -107,9 +106,7 @@ static int file_sync(struct volume *vol)
 	atomic_fetch_sub(&fv->crash.nr_syncs, 1);
 	if (!err)
 		crash_all_synced(fv);
-	if (!err && syncfs(fv->root_fd) < 0)
-		err = -errno;
-	return err;
+	return err ? err : backing_syncfs(fv->root_fd);
 }
 
 static uint64_t file_balance(struct volume *vol, unsigned long nr)
@@ -144,12 +141,7 @@ static void file_introduce(struct volume *vol, struct text *t)
 
 static void file_name_of(struct inode *inode, char *path, size_t size)
 {
-	char link[32];
-	ssize_t n;
-
-	n = readlink(backing_fd_path(file_inode(inode)->fds.buffered, link),
-		     path, size - 1);
-	path[n < 0 ? 0 : n] = '\0';
+	backing_name_of(file_inode(inode)->fds.buffered, path, size);
 }
 
 static void file_stop(struct volume *vol)
@@ -164,7 +156,7 @@ static void file_destroy(struct volume *vol)
 
 	file_inode_hash_destroy(fv);
 	kmem_cache_destroy(&fv->dir_streams);
-	close(fv->root_fd);
+	backing_close(fv->root_fd);
 	free(fv);
 }
 
@@ -234,6 +226,6 @@ struct volume *file_volume_open(struct fs *fs, int root_fd, int access,
 out_free:
 	free(fv);
 out_fd:
-	close(root_fd);
+	backing_close(root_fd);
 	return NULL;
 }

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 
 enum {
 	/* A small budget gets small requests, as their pages all are needed
@@ -26,17 +25,6 @@ enum {
 /* The process of fs/copy_taker.h, as measured. */
 #define TAKER_BYTES (2ul << 20)
 
-/* Half of what may be locked: other mounts of the same user need some too. */
-static size_t lockable_bytes(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
-		return 0;
-	return limit.rlim_cur == RLIM_INFINITY ? SIZE_MAX
-					       : (size_t)limit.rlim_cur / 2;
-}
-
 size_t fs_request_max(size_t mem)
 {
 	return mem < SMALL_MEM ? REQUEST_MAX_SMALL : REQUEST_MAX_LARGE;
@@ -46,7 +34,8 @@ int fs_init(struct fs *fs, const struct fs_config *c)
 {
 	struct mm_config config = {
 		.size = c->mem,
-		.dma_max = max_of(lockable_bytes(), (size_t)1 << 20),
+		/* Half of it: other mounts of the same user need some too. */
+		.dma_max = max_of(os_lockable_bytes() / 2, (size_t)1 << 20),
 		.io_depth = IO_DEPTH,
 	};
 	int err;

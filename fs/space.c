@@ -1,11 +1,10 @@
 /* space.c - reserved + spent <= avail, or ask again. */
 #include "fs/space.h"
 
+#include "fs/cred.h"
 #include "fs/file_volume.h"
 
 #include <errno.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 /* Others use the file system too: what it said holds for so long. */
 #define ASK_AGAIN_NS (1 * NSEC_PER_SEC)
@@ -28,10 +27,10 @@ static void ask(struct space *s, int fd) must_hold(s->lock)
 	struct statvfs st;
 	uint64_t bytes;
 
-	if (fstatvfs(fd, &st) < 0)
+	if (backing_statfs(fd, &st) < 0)
 		return;
 	bytes = (uint64_t)st.f_frsize *
-		(geteuid() == 0 ? st.f_bfree : st.f_bavail);
+		(cred_is_root() ? st.f_bfree : st.f_bavail);
 	s->avail = bytes > MARGIN_BYTES ? bytes - MARGIN_BYTES : 0;
 	s->spent = 0;
 	s->asked_ns = os_now_ns();

@@ -89,6 +89,9 @@ unsigned int os_cpu(void);
 /* CPUs there may ever be: every os_cpu() is below it. */
 unsigned int os_nr_cpus(void);
 
+/* Bytes of memory that this process may lock. */
+size_t os_lockable_bytes(void);
+
 /*
  * size bytes of zeroed memory that can be given back in parts. *fd: the memory
  * file behind it, or -1 where there is none. Returns NULL if there is not as

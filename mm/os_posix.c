@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/rseq.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -379,6 +380,16 @@ void os_cpu_lock_seize(struct os_cpu_lock *const locks[], unsigned int nr)
 		for (unsigned int i = 0; i < nr; i++)
 			again |= atomic_load(&locks[i]->holder) != self;
 	}
+}
+
+size_t os_lockable_bytes(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+		return 0;
+	return limit.rlim_cur == RLIM_INFINITY ? SIZE_MAX
+					       : (size_t)limit.rlim_cur;
 }
 
 void *os_arena_map(size_t size, int *fd)

@@ -421,6 +421,12 @@ unsigned int os_nr_cpus(void)
 	return sched_nr_cpus();
 }
 
+/* The same everywhere, or seeds would not be. */
+size_t os_lockable_bytes(void)
+{
+	return 8ul << 20;
+}
+
 void *os_arena_map(size_t size, int *fd)
 {
 	uintptr_t at = arena_base + sched_next_arena() * arena_distance;
