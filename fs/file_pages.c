@@ -334,14 +334,13 @@ int file_prepare_page(struct inode *inode, struct page *page, gfp_t gfp)
 {
 	int err;
 
-	(void)gfp;
 	/* What lies behind the end must be gone before it is in the file. */
 	if (atomic_load(&file_inode(inode)->too_long) &&
 	    (page->index + 1) << PAGE_SHIFT > atomic_load(&inode->size))
 		return -EIO;
 	if (!needs_block(file_inode(inode), page))
 		return 0;
-	err = space_reserve(file_volume(inode->vol), PAGE_SIZE);
+	err = space_reserve(file_volume(inode->vol), PAGE_SIZE, gfp);
 	if (!err)
 		page_set(page, PG_reserved_space); /* (5) */
 	return err;
@@ -412,7 +411,7 @@ int file_write_around(struct inode *inode, uint64_t at, const void *from,
 	if (atomic_load(&fi->too_long) && at + len > atomic_load(&inode->size))
 		err = -EIO;
 	if (!err)
-		err = space_reserve(file_volume_of(fi), room);
+		err = space_reserve(file_volume_of(fi), room, GFP_KERNEL);
 	if (err)
 		return err;
 	crash_note_write(fi, (unsigned int)(room >> PAGE_SHIFT));

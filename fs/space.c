@@ -21,18 +21,34 @@ void space_init(struct space *s)
 	mutex_init(&s->lock);
 }
 
-/* fd: anything on the file system. */
-static void ask(struct space *s, int fd) must_hold(s->lock)
+/* Bytes that data may have, or UINT64_MAX if it does not say. May block. */
+static uint64_t ask(const struct file_volume *fv)
 {
 	struct statvfs st;
 	uint64_t bytes;
 
-	if (backing_statfs(fd, &st) < 0)
-		return;
+	if (backing_statfs(fv->root_fd, &st) < 0)
+		return UINT64_MAX;
 	bytes = (uint64_t)st.f_frsize *
 		(cred_is_root() ? st.f_bfree : st.f_bavail);
-	s->avail = bytes > MARGIN_BYTES ? bytes - MARGIN_BYTES : 0;
-	s->spent = 0;
+	return bytes > MARGIN_BYTES ? bytes - MARGIN_BYTES : 0;
+}
+
+/* Those who only count wait for the lock, so it is not held meanwhile. */
+static void ask_again(struct space *s, const struct file_volume *fv)
+	must_hold(s->lock)
+{
+	uint64_t spent = s->spent, avail;
+
+	s->asking = true;
+	mutex_unlock(&s->lock);
+	avail = ask(fv);
+	mutex_lock(&s->lock);
+	s->asking = false;
+	if (avail == UINT64_MAX)
+		return;
+	s->avail = avail;
+	s->spent -= min_of(s->spent, spent); /* it may not know of the rest */
 	s->asked_ns = os_now_ns();
 }
 
@@ -41,7 +57,14 @@ static bool fits(const struct space *s, uint64_t bytes)
 	return s->reserved + s->spent + bytes <= s->avail;
 }
 
-int space_reserve(struct file_volume *fv, uint64_t bytes)
+/* Is what it said last good enough? */
+static bool is_known(const struct space *s, uint64_t bytes) must_hold(s->lock)
+{
+	return fits(s, bytes) &&
+	       (s->asking || os_now_ns() - s->asked_ns <= ASK_AGAIN_NS);
+}
+
+int space_reserve(struct file_volume *fv, uint64_t bytes, gfp_t gfp)
 {
 	struct space *s = &fv->space;
 	int err = 0;
@@ -51,8 +74,13 @@ int space_reserve(struct file_volume *fv, uint64_t bytes)
 		return -ENOSPC;
 	}
 	mutex_lock(&s->lock);
-	if (!fits(s, bytes) || os_now_ns() - s->asked_ns > ASK_AGAIN_NS)
-		ask(s, fv->root_fd);
+	if (!is_known(s, bytes)) {
+		if (!(gfp & GFP_RECLAIM)) {
+			mutex_unlock(&s->lock);
+			return -EAGAIN;
+		}
+		ask_again(s, fv);
+	}
 	if (fits(s, bytes)) {
 		s->reserved += bytes;
 	} else {

@@ -8,6 +8,7 @@
 #ifndef FS_SPACE_H
 #define FS_SPACE_H
 
+#include "mm/gfp.h"
 #include "mm/lock.h"
 
 struct file_volume;
@@ -19,11 +20,15 @@ struct space {
 	uint64_t spent;	   /* of them written since avail was asked for (L) */
 	uint64_t avail;	   /* bytes the file system had then (L) */
 	uint64_t asked_ns; /* when that was; 0: never (L) */
+	bool asking;	   /* somebody does, without the lock (L) */
 };
 
 void space_init(struct space *s);
-/* 0, or -ENOSPC if the file system has no room for bytes more. */
-int space_reserve(struct file_volume *fv, uint64_t bytes);
+/*
+ * 0, or -ENOSPC if the file system has no room for bytes more. Asking it may
+ * take time: without GFP_RECLAIM in gfp, -EAGAIN if that is needed.
+ */
+int space_reserve(struct file_volume *fv, uint64_t bytes, gfp_t gfp);
 /* Give back what was reserved: written (it has its block now), or void. */
 void space_release(struct file_volume *fv, uint64_t bytes, bool written);
 /* Bytes reserved now. */
