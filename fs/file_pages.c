@@ -59,18 +59,18 @@ static void end_written(struct page_run *run, int err)
 }
 
 /*
- * What a read did not deliver is zeroes only where the file has ended. A short
- * read before that is an error: it is tried again, a page at a time.
+ * What a read did not deliver is zeroes only where the file has ended, or had
+ * when it began ("before"): writeback may make it longer meanwhile, others cut
+ * it. A short read before that is an error: it is tried again, a page at a time.
  */
-static int check_short(struct file_inode *fi, uint64_t offset, uint64_t want,
-		       int64_t got)
+static int check_short(struct file_inode *fi, uint64_t before, uint64_t offset,
+		       uint64_t want, int64_t got)
 {
+	uint64_t size = min_of(before, atomic_load(&fi->backing_size));
+
 	if (got < 0)
 		return (int)got;
-	if ((uint64_t)got < want &&
-	    offset + (uint64_t)got < atomic_load(&fi->backing_size))
-		return -EIO;
-	return 0;
+	return (uint64_t)got < want && offset + (uint64_t)got < size ? -EIO : 0;
 }
 
 static void run_io_done(struct page_io *io, unsigned int which)
@@ -85,7 +85,8 @@ static void run_io_done(struct page_io *io, unsigned int which)
 			err = -ENOSPC; /* all a short write can mean here */
 	} else if (!err) {
 		err = check_short(file_inode_of_mapping(run->mapping),
-				  io->offset, io->nr_bytes, io->result);
+				  run->size_before, io->offset, io->nr_bytes,
+				  io->result);
 		atomic_fetch_add(&run->nr_bytes, (uint64_t)io->result);
 	}
 	if (err)
@@ -126,6 +127,7 @@ static void file_read_run(struct address_space *m, struct page_run *run)
 
 	page_run_map(run, 0, run->nr);
 	run_init(run, 1);
+	run->size_before = atomic_load(&fi->backing_size);
 	run_io(run, 0,
 	       &(struct page_io){
 		       .op = PAGE_IO_READ,
@@ -295,8 +297,9 @@ int file_read_page(struct inode *inode, pgoff_t index, void *to)
 		.nr_iov = 1,
 		.nr_bytes = PAGE_SIZE,
 	};
+	uint64_t before = atomic_load(&fi->backing_size);
 	int64_t n = page_io_submit_wait(inode->vol->mm->io, &io);
-	int err = check_short(fi, io.offset, io.nr_bytes, n);
+	int err = check_short(fi, before, io.offset, io.nr_bytes, n);
 
 	if (err)
 		return err;

@@ -45,6 +45,7 @@ struct page_run {
 	_Atomic unsigned int nr_io; /* how many of them are under way */
 	_Atomic int error;	    /* the first -errno, or 0 */
 	_Atomic uint64_t nr_bytes;  /* read so far */
+	uint64_t size_before;	    /* of the file, when it began */
 };
 
 enum pageout_result {
