@@ -465,12 +465,31 @@ int file_truncate(struct inode *inode, uint64_t size)
 	return err;
 }
 
+/* What a fallocate(2) that was done has made of the file. */
+static void note_allocated(struct file_inode *fi, int mode, uint64_t end)
+{
+	uint64_t size = atomic_load(&fi->inode.size);
+	bool sparse = true;
+	struct stat st;
+
+	if (backing_stat(fi->fds.buffered, &st) == 0) {
+		size = (uint64_t)st.st_size;
+		sparse = (mode & FALLOC_FL_PUNCH_HOLE) ||
+			 st.st_blocks * 512ll < st.st_size;
+	} else if (!(mode & FALLOC_FL_KEEP_SIZE)) {
+		size = max_of(size, end);
+	}
+	mutex_lock(&fi->attr_lock);
+	atomic_store(&fi->backing_size, size);
+	atomic_store(&fi->inode.size, size);
+	fi->maybe_sparse |= sparse;
+	mutex_unlock(&fi->attr_lock);
+}
+
 int file_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t len)
 {
 	struct file_inode *fi = file_inode(inode);
-	bool allocates = !(mode & FALLOC_FL_PUNCH_HOLE);
 	struct address_space *m = &inode->mapping;
-	struct stat st;
 	int err;
 
 	err = file_users_get(fi);
@@ -488,14 +507,7 @@ int file_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t len)
 			page_cache_truncate(m, offset >> PAGE_SHIFT);
 			backing_drop_cache(fi->fds.buffered);
 		}
-		if (backing_stat(fi->fds.buffered, &st) == 0) {
-			mutex_lock(&fi->attr_lock);
-			atomic_store(&fi->backing_size, (uint64_t)st.st_size);
-			atomic_store(&inode->size, (uint64_t)st.st_size);
-			fi->maybe_sparse |=
-				!allocates || st.st_blocks * 512ll < st.st_size;
-			mutex_unlock(&fi->attr_lock);
-		}
+		note_allocated(fi, mode, offset + len);
 		file_touch(fi);
 	}
 	rwlock_unlock(&inode->io_lock);
