@@ -388,12 +388,29 @@ static int cut_backing(struct file_inode *fi, uint64_t size)
 	return err;
 }
 
+/* With io_lock held alone: before it grows over what is behind the size. */
+static int cut_excess(struct file_inode *fi)
+{
+	uint64_t size = atomic_load(&fi->inode.size);
+	int err = 0;
+
+	if (!atomic_load(&fi->too_long))
+		return 0;
+	if (atomic_load(&fi->backing_size) > size)
+		err = cut_backing(fi, size);
+	if (!err)
+		atomic_store(&fi->too_long, false);
+	return err;
+}
+
 /* Cut, with io_lock held alone and writeback frozen. */
 static int truncate_frozen(struct file_inode *fi, uint64_t size)
 {
 	uint64_t old = atomic_load(&fi->inode.size);
-	int err;
+	int err = cut_excess(fi);
 
+	if (err)
+		return err;
 	if (size < old)
 		mapping_wait_writeback(&fi->inode.mapping, size >> PAGE_SHIFT,
 				       UINT64_MAX);
@@ -424,18 +441,13 @@ static int truncate_frozen(struct file_inode *fi, uint64_t size)
 int file_cut_excess(struct file_inode *fi)
 {
 	struct inode *inode = &fi->inode;
-	uint64_t size;
-	int err = 0;
+	int err;
 
 	if (!atomic_load(&fi->too_long))
 		return 0;
 	rwlock_lock(&inode->io_lock);
 	mapping_freeze(&inode->mapping);
-	size = atomic_load(&inode->size);
-	if (atomic_load(&fi->backing_size) > size)
-		err = cut_backing(fi, size);
-	if (!err)
-		atomic_store(&fi->too_long, false);
+	err = cut_excess(fi);
 	mapping_thaw(&inode->mapping);
 	rwlock_unlock(&inode->io_lock);
 	return err;
@@ -498,6 +510,8 @@ int file_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t len)
 	rwlock_lock(&inode->io_lock);
 	/* Do it in the file, on what is written, and forget what we had. */
 	err = mapping_sync(m, 0, UINT64_MAX);
+	if (!err)
+		err = cut_excess(fi);
 	if (!err)
 		crash_note_growth(fi);
 	if (!err)

@@ -406,12 +406,12 @@ int file_write_around(struct inode *inode, uint64_t at, const void *from,
 		      size_t len)
 {
 	struct file_inode *fi = file_inode(inode);
-	uint64_t before = atomic_load(&fi->backing_size);
+	uint64_t size = atomic_load(&inode->size);
 	uint64_t room = (pages_of(at + len) - (at >> PAGE_SHIFT)) << PAGE_SHIFT;
 	int err = 0;
 
 	/* As above. */
-	if (atomic_load(&fi->too_long) && at + len > atomic_load(&inode->size))
+	if (atomic_load(&fi->too_long) && at + len > size)
 		err = -EIO;
 	if (!err)
 		err = space_reserve(file_volume_of(fi), room, GFP_KERNEL);
@@ -420,11 +420,15 @@ int file_write_around(struct inode *inode, uint64_t at, const void *from,
 	crash_note_write(fi, (unsigned int)(room >> PAGE_SHIFT));
 	err = write_reserved(fi, at, from, len);
 	space_release(file_volume_of(fi), room, !err);
-	if (err && atomic_load(&fi->backing_size) > before) {
-		mutex_lock(&fi->attr_lock); /* (1) of fs/file.c */
+	/*
+	 * (1) of fs/file.c. Not to where it ended before: up to the size it may
+	 * be writeback that has made it longer meanwhile.
+	 */
+	if (err && atomic_load(&fi->backing_size) > size) {
+		mutex_lock(&fi->attr_lock);
 		if (page_io_truncate(inode->vol->mm->io, fi->fds.buffered,
-				     before) == 0)
-			atomic_store(&fi->backing_size, before);
+				     size) == 0)
+			atomic_store(&fi->backing_size, size);
 		else
 			atomic_store(&fi->too_long, true);
 		mutex_unlock(&fi->attr_lock);
