@@ -70,7 +70,7 @@ build/deps/lib/libfuse3.a:
 
 # For the simulator: a switch of threads at any access to memory; see
 # tests/sim/preempt_sim.c.
-$(O)/mm/%.o $(O)/swap/%.o: cflags += $(if $(PREEMPT),-fsanitize=thread)
+$(O)/mm/%.o $(O)/swap/%.o $(O)/fs/%.o: cflags += $(if $(PREEMPT),-fsanitize=thread)
 
 $(O)/%.o: %.c | build/deps/lib/libfuse3.a
 	@mkdir -p $(@D)
@@ -99,7 +99,7 @@ build/bench/alloc: $(O)/tests/bench/alloc.o $(core) $(fs_out) $(swap) $(mm) $(re
 	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ -luring -lzstd -lxxhash -ldl
 
 # Simulated tests link it with the simulator's.
-$(O)/tests/sim/%: $(O)/tests/sim/%.o $(sim_o) $(swap) $(mm)
+$(O)/tests/sim/%: $(O)/tests/sim/%.o $(sim_o) $(core) $(swap) $(mm)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(cflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lzstd -lxxhash
 

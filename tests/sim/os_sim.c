@@ -81,6 +81,7 @@ struct sim_rwlock {
 
 struct sim_cond {
 	uint32_t magic;
+	bool idle; /* who waits here waits for work */
 };
 
 _Static_assert(sizeof(struct sim_mutex) <= sizeof(struct os_mutex), "size");
@@ -274,9 +275,19 @@ static bool cond_sleep(struct os_cond *c, struct os_mutex *m, uint64_t until_ns)
 	sched_may_sleep();
 	check_cond(c);
 	mutex_give(m);
+	if (((struct sim_cond *)(void *)c->space)->idle)
+		sim_set_idle(true);
 	woken = sched_block("cond", c, until_ns);
+	sim_set_idle(false);
 	mutex_take(m);
 	return woken;
+}
+
+void sim_set_idle_cond(struct os_cond *c)
+{
+	check_cond(c);
+	((struct sim_cond *)(void *)c->space)->idle = true;
+	sched_set_idle(c);
 }
 
 /* Now and then a wait is to end for no reason. */
@@ -391,6 +402,14 @@ struct timespec os_realtime(void)
 		.tv_sec = start + (time_t)(sched_now_ns() / NSEC_PER_SEC),
 		.tv_nsec = (long)(sched_now_ns() % NSEC_PER_SEC),
 	};
+}
+
+struct timespec os_realtime_coarse(void)
+{
+	struct timespec now = os_realtime();
+
+	now.tv_nsec -= now.tv_nsec % (long)(4 * NSEC_PER_MSEC);
+	return now;
 }
 
 uint64_t os_random(void)

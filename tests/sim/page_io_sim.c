@@ -14,6 +14,8 @@
  *       a bug of the caller.
  *   (5) What was written is cached until page_io_device_sync(); sim_file_crash()
  *       keeps or loses each sector of it.
+ *   (6) A file has a block from when something is first written there, or it
+ *       was allocated. What does not fit is not written.
  */
 #include "tests/sim/sim.h"
 
@@ -25,7 +27,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILES_MAX = 32, FIRST_FD = 100, RANGES_MAX = 4, GARBAGE = 0xdb };
+enum { FILES_MAX = 192, FIRST_FD = 100, RANGES_MAX = 4, GARBAGE = 0xdb };
+enum { FDS_MAX = 1 << 17 };
 
 #define FILE_SIZE_MAX (64ull << 20)
 
@@ -35,10 +38,23 @@ struct fake_file {
 	unsigned char *data, *durable;
 	uint64_t size, durable_size, room;
 	unsigned int nr_io; /* under way */
+	bool *has_block;    /* of "room" bytes (6) */
+	uint64_t nr_blocks;
+	struct timespec mtime, ctime;
+};
+
+/* Of sim_fd_open(). */
+struct fake_fd {
+	bool open, direct;
+	struct fake_file *file; /* NULL: of none */
 };
 
 static struct {
 	struct fake_file files[FILES_MAX];
+	struct fake_fd *fds;
+	unsigned int nr_fds; /* ever open */
+	uint64_t nr_blocks;  /* in use (6) */
+	uint64_t blocks_max; /* UINT64_MAX: there is always room */
 	struct sim_disk_options options;
 	int write_error;
 } disk;
@@ -72,13 +88,19 @@ struct page_io_device {
 
 static bool is_direct(int fd)
 {
+	if (fd >= SIM_FD_FIRST)
+		return disk.fds[fd - SIM_FD_FIRST].direct;
 	return (fd - FIRST_FD) % 2 == 0;
 }
 
 static struct fake_file *file_of(int fd)
 {
 	struct fake_file *f = &disk.files[(fd - FIRST_FD) / 2];
+	unsigned int n = (unsigned int)(fd - SIM_FD_FIRST);
 
+	if (fd >= SIM_FD_FIRST && n < disk.nr_fds && disk.fds[n].open &&
+	    disk.fds[n].file)
+		return disk.fds[n].file;
 	if (fd < FIRST_FD || fd >= FIRST_FD + 2 * FILES_MAX || !f->used)
 		sim_fail("I/O with descriptor %d, which is not open", fd);
 	return f;
@@ -94,16 +116,59 @@ static void make_room(struct fake_file *f, uint64_t size)
 	sim_ignore_races_begin();
 	f->data = realloc(f->data, room);
 	f->durable = realloc(f->durable, room);
-	ASSERT(f->data && f->durable);
+	f->has_block = realloc(f->has_block, room / SIM_BLOCK);
+	ASSERT(f->data && f->durable && f->has_block);
+	memset(f->has_block + f->room / SIM_BLOCK, 0,
+	       (room - f->room) / SIM_BLOCK);
 	memset(f->data + f->room, 0, room - f->room);
 	memset(f->durable + f->room, 0, room - f->room);
 	sim_ignore_races_end();
 	f->room = room;
 }
 
+/* (6): of [first, last). */
+static void drop_blocks(struct fake_file *f, uint64_t first, uint64_t last)
+{
+	for (; first < min_of(last, f->room / SIM_BLOCK); first++)
+		if (f->has_block[first]) {
+			f->has_block[first] = false;
+			f->nr_blocks--;
+			disk.nr_blocks--;
+		}
+}
+
+/* All of them, or none: -ENOSPC. */
+static int take_blocks(struct fake_file *f, uint64_t first, uint64_t last)
+{
+	uint64_t need = 0;
+
+	make_room(f, last * SIM_BLOCK);
+	for (uint64_t i = first; i < last; i++)
+		need += !f->has_block[i];
+	if (need > sim_disk_room())
+		return -ENOSPC;
+	for (uint64_t i = first; i < last; i++)
+		f->has_block[i] = true;
+	f->nr_blocks += need;
+	disk.nr_blocks += need;
+	return 0;
+}
+
+static uint64_t block_after(uint64_t offset)
+{
+	return (offset + SIM_BLOCK - 1) / SIM_BLOCK;
+}
+
+static void touch(struct fake_file *f)
+{
+	f->mtime = f->ctime = sim_file_now();
+}
+
 static void set_size(struct fake_file *f, uint64_t size)
 {
 	make_room(f, size);
+	drop_blocks(f, block_after(size), UINT64_MAX);
+	touch(f);
 	sim_ignore_races_begin();
 	if (size < f->size)
 		memset(f->data + size, 0, f->size - size);
@@ -118,6 +183,9 @@ void sim_disk_reset(void)
 			sim_file_remove(FIRST_FD + 2 * i);
 	disk.options = (struct sim_disk_options){ 0 };
 	disk.write_error = 0;
+	disk.nr_fds = 0;
+	disk.nr_blocks = 0;
+	disk.blocks_max = UINT64_MAX;
 }
 
 void sim_disk_set(const struct sim_disk_options *options)
@@ -140,7 +208,6 @@ int sim_file_create(uint64_t size)
 			continue;
 		*f = (struct fake_file){ .used = true };
 		set_size(f, size);
-		make_room(f, 1);
 		f->durable_size = size;
 		return FIRST_FD + 2 * i;
 	}
@@ -153,11 +220,137 @@ int sim_file_buffered(int fd)
 	return fd + 1;
 }
 
+int sim_fd_open(int fd, bool direct)
+{
+	if (!disk.fds)
+		disk.fds = calloc(FDS_MAX, sizeof(*disk.fds));
+	ASSERT(disk.fds && disk.nr_fds < FDS_MAX);
+	disk.fds[disk.nr_fds] = (struct fake_fd){
+		.open = true,
+		.direct = direct,
+		.file = fd < 0 ? NULL : file_of(fd),
+	};
+	return SIM_FD_FIRST + (int)disk.nr_fds++;
+}
+
+static struct fake_fd *fake_fd(int fd)
+{
+	unsigned int n = (unsigned int)(fd - SIM_FD_FIRST);
+
+	if (fd < SIM_FD_FIRST || n >= disk.nr_fds || !disk.fds[n].open)
+		sim_fail("descriptor %d is not open", fd);
+	return &disk.fds[n];
+}
+
+void sim_fd_replace(int number, int fd)
+{
+	*fake_fd(number) = *fake_fd(fd);
+}
+
+void sim_fd_close(int fd)
+{
+	fake_fd(fd)->open = false;
+}
+
+void sim_disk_set_room(uint64_t blocks)
+{
+	disk.blocks_max = blocks;
+}
+
+uint64_t sim_disk_room(void)
+{
+	return disk.blocks_max > disk.nr_blocks
+		       ? disk.blocks_max - disk.nr_blocks
+		       : 0;
+}
+
+uint64_t sim_file_blocks(int fd)
+{
+	return file_of(fd)->nr_blocks;
+}
+
+bool sim_file_has_block(int fd, uint64_t block)
+{
+	struct fake_file *f = file_of(fd);
+
+	return block < f->room / SIM_BLOCK && f->has_block[block];
+}
+
+struct timespec sim_file_mtime(int fd)
+{
+	return file_of(fd)->mtime;
+}
+
+struct timespec sim_file_ctime(int fd)
+{
+	return file_of(fd)->ctime;
+}
+
+void sim_file_set_times(int fd, const struct timespec *mtime)
+{
+	struct fake_file *f = file_of(fd);
+
+	if (mtime)
+		f->mtime = *mtime;
+	f->ctime = sim_file_now();
+}
+
+struct timespec sim_file_now(void)
+{
+	return os_realtime_coarse();
+}
+
+int sim_file_allocate(int fd, uint64_t offset, uint64_t len, bool keep_size)
+{
+	struct fake_file *f = file_of(fd);
+	int err = take_blocks(f, offset / SIM_BLOCK, block_after(offset + len));
+
+	if (err)
+		return err;
+	if (!keep_size && offset + len > f->size)
+		f->size = offset + len;
+	touch(f);
+	return 0;
+}
+
+void sim_file_punch(int fd, uint64_t offset, uint64_t len)
+{
+	struct fake_file *f = file_of(fd);
+
+	make_room(f, offset + len);
+	sim_ignore_races_begin();
+	memset(f->data + offset, 0, len);
+	sim_ignore_races_end();
+	drop_blocks(f, block_after(offset), (offset + len) / SIM_BLOCK);
+	touch(f);
+}
+
+void sim_file_truncate(int fd, uint64_t size)
+{
+	set_size(file_of(fd), size);
+}
+
+static void make_durable(struct fake_file *f)
+{
+	sim_ignore_races_begin();
+	if (f->room > 0)
+		memcpy(f->durable, f->data, f->room); /* (5) */
+	sim_ignore_races_end();
+	f->durable_size = f->size;
+}
+
+void sim_file_sync(int fd)
+{
+	make_durable(file_of(fd));
+}
+
 void sim_file_remove(int fd)
 {
 	struct fake_file *f = file_of(fd);
 
 	ASSERT(f->nr_io == 0);
+	drop_blocks(f, 0, UINT64_MAX);
+	free(f->has_block);
 	free(f->data);
 	free(f->durable);
 	*f = (struct fake_file){ .used = false };
@@ -245,6 +438,8 @@ static void check_alone_in(const struct op *list, const struct op *op)
 	for (; list; list = list->next) {
 		const struct page_io *b = list->io;
 
+		if (disk.options.mixed && a->op != b->op)
+			continue;
 		if (list->file == op->file &&
 		    (a->op == PAGE_IO_WRITE || b->op == PAGE_IO_WRITE) &&
 		    a->offset < b->offset + b->nr_bytes &&
@@ -305,6 +500,9 @@ static void draw_fate(struct op *op)
 	else if (sim_chance(write ? o->write_error_percent
 				  : o->read_error_percent))
 		op->error = -EIO;
+	if (write && !op->error)
+		op->error = take_blocks(op->file, io->offset / SIM_BLOCK,
+					block_after(io->offset + op->limit));
 }
 
 static struct op *op_new(struct page_io *io)
@@ -358,7 +556,9 @@ static void copy_one_range(struct op *op)
 
 	op->ranges[i] = op->ranges[--op->nr_left];
 	if (op->io->op == PAGE_IO_WRITE && op->io->offset + to > op->file->size)
-		set_size(op->file, op->io->offset + to);
+		op->file->size = op->io->offset + to;
+	if (op->io->op == PAGE_IO_WRITE)
+		touch(op->file);
 	make_room(op->file, op->io->offset + to);
 	copy(op, from, to, false);
 }
@@ -387,6 +587,8 @@ void page_io_device_kick(struct page_io_device *e)
 	while (e->queued) {
 		struct op *op = e->queued;
 
+		if (file_of(op->io->fd) != op->file)
+			sim_fail("a descriptor changed before it was used");
 		e->queued = op->next;
 		op->next = e->active;
 		e->active = op;
@@ -552,11 +754,10 @@ static int take_time(const struct page_io_device *e)
 int page_io_device_fallocate(struct page_io_device *e, int fd, uint64_t offset,
 			     uint64_t len)
 {
-	int err = take_time(e);
-	struct fake_file *f = file_of(fd);
+	int err = disk.options.no_fallocate ? -EOPNOTSUPP : take_time(e);
 
-	if (!err && offset + len > f->size)
-		set_size(f, offset + len);
+	if (!err)
+		err = sim_file_allocate(fd, offset, len, false);
 	os_sleep_ns(sim_between(1, NSEC_PER_MSEC));
 	return err;
 }
@@ -577,12 +778,8 @@ int page_io_device_sync(struct page_io_device *e, int fd, bool data_only)
 	struct fake_file *f = file_of(fd);
 
 	(void)data_only; /* the size is needed to find the data */
-	if (!err) {
-		sim_ignore_races_begin();
-		memcpy(f->durable, f->data, f->room); /* (5) */
-		sim_ignore_races_end();
-		f->durable_size = f->size;
-	}
+	if (!err)
+		make_durable(f);
 	os_sleep_ns(sim_between(1, NSEC_PER_MSEC));
 	return err;
 }

@@ -55,6 +55,8 @@ void sched_step(void);
 bool sched_block(const char *why, const void *waits_for, uint64_t until_ns);
 void sched_wake_one(const void *what);
 void sched_wake_all(const void *what);
+/* Who sleeps there may do so for ever. */
+void sched_set_idle(const void *what);
 /* Fail unless this thread may sleep now. */
 void sched_may_sleep(void);
 

@@ -384,6 +384,14 @@ void sched_wake_one(const void *what)
 		wake(waiting[sched_random() % nr]);
 }
 
+void sched_set_idle(const void *what)
+{
+	for (unsigned int i = 0; i < sim.nr_threads; i++)
+		if (sim.threads[i].state == THREAD_BLOCKED &&
+		    sim.threads[i].waits_for == what)
+			sim.threads[i].idle = true;
+}
+
 void sched_may_sleep(void)
 {
 	if (sim.current->no_sleep > 0)

@@ -21,6 +21,8 @@
 
 #include "mm/types.h"
 
+#include <time.h>
+
 /* What a zero means is in brackets. */
 struct sim_options {
 	unsigned int nr_cpus; /* of the machine [2 to 4, by seed] */
@@ -66,6 +68,9 @@ void sim_no_sleep_end(void);
 
 /* This thread waits for work, for however long: no sign of a deadlock. */
 void sim_set_idle(bool idle);
+/* The same of all who wait for this. */
+struct os_cond;
+void sim_set_idle_cond(struct os_cond *c);
 
 /* TSan shall not look at what is read and written between the two. */
 void sim_ignore_races_begin(void);
@@ -81,6 +86,12 @@ struct sim_disk_options {
 	unsigned int write_error_percent;
 	unsigned int short_percent; /* transfers that end before they should */
 	uint64_t delay_max_ns;	    /* [5 ms] */
+	/*
+	 * Readers do not wait for writers of the same sectors: they get the old
+	 * ones or the new ones. [a bug of the caller]
+	 */
+	bool mixed;
+	bool no_fallocate; /* -EOPNOTSUPP */
 };
 
 /* No files, no faults. Done by sim_run(). */
@@ -106,6 +117,33 @@ uint64_t sim_file_durable_size(int fd);
 const unsigned char *sim_file_durable(int fd, uint64_t offset, uint64_t len);
 /* Put data there, durably. */
 void sim_file_fill(int fd, uint64_t offset, const void *data, uint64_t len);
+/*
+ * More descriptors of a file (-1: of none, and not for I/O), numbers that are
+ * never used again: I/O with one that was closed ends the run. "number" may be
+ * made to stand for what fd does.
+ */
+#define SIM_FD_FIRST 1000
+int sim_fd_open(int fd, bool direct);
+void sim_fd_replace(int number, int fd);
+void sim_fd_close(int fd);
+
+/* Room in all files together; of a file: blocks that it has, when it changed. */
+#define SIM_BLOCK 4096
+void sim_disk_set_room(uint64_t blocks);
+uint64_t sim_disk_room(void);
+uint64_t sim_file_blocks(int fd);
+bool sim_file_has_block(int fd, uint64_t block);
+struct timespec sim_file_mtime(int fd);
+struct timespec sim_file_ctime(int fd);
+void sim_file_set_times(int fd, const struct timespec *mtime);
+/* The clock of the file system: a coarse one. */
+struct timespec sim_file_now(void);
+/* fallocate(2), ftruncate(2), fsync(2) at once. 0 or -ENOSPC. */
+int sim_file_allocate(int fd, uint64_t offset, uint64_t len, bool keep_size);
+void sim_file_punch(int fd, uint64_t offset, uint64_t len);
+void sim_file_truncate(int fd, uint64_t size);
+void sim_file_sync(int fd);
+
 /*
  * Power cut: of each sector that was not synced either the old or the new
  * contents are left. There must be no I/O under way.

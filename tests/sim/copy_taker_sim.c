@@ -1,0 +1,35 @@
+/*
+ * copy_taker_sim.c - who takes the kernel's copies back, where there is no
+ * kernel: it takes its time, leaves some behind, and dies now and then.
+ */
+#include "fs/copy_taker.h"
+
+#include "tests/sim/sim.h"
+
+#include <errno.h>
+
+int copy_taker_restart(struct copy_taker *t)
+{
+	atomic_store(&t->dead, false);
+	return 0;
+}
+
+int copy_taker_take(struct copy_taker *t, struct copy_order *orders,
+		    unsigned int nr)
+{
+	os_sleep_ns(sim_between(1, 3 * NSEC_PER_MSEC));
+	if (sim_chance(2))
+		atomic_store(&t->dead, true);
+	for (unsigned int i = 0; i < nr; i++)
+		if (atomic_load(&t->dead) ||
+		    (orders[i].how == COPY_TAKE_IDLE && sim_chance(20)))
+			orders[i].nr_left =
+				(uint32_t)sim_between(0, orders[i].nr_left);
+		else
+			orders[i].nr_left = 0;
+	return atomic_load(&t->dead) ? -EIO : 0;
+}
+
+void copy_taker_hurry(void)
+{
+}
