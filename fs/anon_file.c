@@ -11,6 +11,8 @@
  *         - by a write into that page: in it, when it was written;
  *         - by a write further on: before it, in prepare_page;
  *         - by truncate and fallocate: before they grow it.
+ *       What cannot be read from swap stays so, and the file does not grow:
+ *       the disk may be better later.
  *       The two writes can meet: it changes to 0 with that page locked. It is
  *       set only with io_lock held alone.
  *   (3) A page that could not be filled is taken out before it is unlocked;
@@ -160,7 +162,8 @@ static int zero_part(struct inode *inode, pgoff_t index, size_t from, size_t to)
 
 /*
  * Zero what (2) has left. gfp: without GFP_RECLAIM if another page is locked,
- * as that one may be above: then it is tried only. 0, -ENOMEM, or -EAGAIN.
+ * as that one may be above: then it is tried only. 0, -ENOMEM, -EAGAIN, or
+ * -EIO.
  */
 static int clean_tail(struct inode *inode, gfp_t gfp)
 {
@@ -184,11 +187,9 @@ static int clean_tail(struct inode *inode, gfp_t gfp)
 		page_zero(inode, page, from & PAGE_MASK, PAGE_SIZE);
 		anon_set_dirty(&inode->mapping, page);
 	}
-	/* What cannot be read is not shown, whatever the size. */
-	if (!err || err == -EIO) {
+	/* What cannot be read now may be readable, and shown, later. */
+	if (!err)
 		atomic_store(&ai->tail_garbage, 0);
-		err = 0;
-	}
 	release(inode, page);
 	return err;
 }
@@ -253,10 +254,12 @@ int anon_file_reserve_write(struct inode *inode, uint64_t at, size_t len)
 	return err == -ENOROOM ? -ENOMEM : err;
 }
 
-/* The size is about to grow, with io_lock held alone. 0 or -ENOROOM. */
+/* The size is about to grow, with io_lock held alone. 0, -ENOROOM or -EIO. */
 static int before_growth(struct inode *inode) must_hold(inode->io_lock)
 {
-	return clean_tail(inode, GFP_CUT) ? -ENOROOM : 0;
+	int err = clean_tail(inode, GFP_CUT);
+
+	return err && err != -EIO ? -ENOROOM : err;
 }
 
 static int grow(struct inode *inode, uint64_t size) must_hold(inode->io_lock)
@@ -282,7 +285,7 @@ static void cut(struct inode *inode, uint64_t size) must_hold(inode->io_lock)
 	if (size & PAGE_MASK)
 		err = zero_part(inode, size >> PAGE_SHIFT, size & PAGE_MASK,
 				PAGE_SIZE);
-	if (err && err != -EIO)
+	if (err)
 		atomic_store(&ai->tail_garbage, size); /* (2) */
 }
 
