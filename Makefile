@@ -143,6 +143,12 @@ soak-kill: all
 	$(Q)KILLS=$${KILLS:-150} TEST_TIMEOUT=$${TEST_TIMEOUT:-7200} tests/run.sh \
 		tests/fault/kill9.sh tests/fault/kill9_under_load.sh
 
+## soak: simulated tests with new seeds until one fails (SECONDS=n: for so long)
+soak:
+	$(Q)$(MAKE) $(jobs) $(sim_checked) DEBUG=2
+	$(Q)$(MAKE) $(jobs) $(sim_preempt) DEBUG=1 PREEMPT=1
+	$(Q)SOAK_SECONDS=$(SECONDS) tests/soak.sh $(sim_checked) $(sim_preempt)
+
 ## demo: install what is missing, build, show the main job on real data
 demo:
 	$(Q)tools/deps
@@ -224,6 +230,6 @@ clean:
 	$(Q)rm -rf build/obj* build/v-* build/logs build/plimsoll build/plimsollctl build/bench
 
 -include $(patsubst %.o,%.d,$(swap) $(mm) $(real) $(fs) $(ctl) $(sim_o)) $(unit:%=%.d) $(sim:%=%.d) $(wildcard $(O)/tests/fuzz/*.d) $(bench_programs:build/bench/%=$(O)/tests/bench/%.d)
-.PHONY: all programs check check-unit test soak-kill demo bench bench-programs asan tsan sanitized fuzz fuzz-programs analyze lint install help clean
+.PHONY: all programs check check-unit test soak soak-kill demo bench bench-programs asan tsan sanitized fuzz fuzz-programs analyze lint install help clean
 .DEFAULT_GOAL := all
 .SECONDARY:
