@@ -378,13 +378,16 @@ static void zero_tail(struct file_inode *fi, uint64_t size)
 static int cut_backing(struct file_inode *fi, uint64_t size)
 {
 	struct page_io_engine *io = fi->inode.vol->mm->io;
-	uint64_t had = atomic_load(&fi->backing_size);
+	uint64_t had;
 	int err;
 
-	/* Nobody else sets it: it is in use, and not written back (4). */
+	/* Writeback in flight may be about to make it longer: not after us. */
+	mutex_lock(&fi->attr_lock);
+	had = atomic_load(&fi->backing_size);
 	atomic_store(&fi->backing_size, min_of(size, had));
 	err = page_io_truncate(io, fi->fds.buffered, size);
 	atomic_store(&fi->backing_size, err ? had : size);
+	mutex_unlock(&fi->attr_lock);
 	return err;
 }
 
