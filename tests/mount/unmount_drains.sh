@@ -62,7 +62,10 @@ wait_gone "$pid" 10 || fail "does not end"
 mount_plimsoll "$src" "$mnt" mem=64M
 (cd "$mnt" && exec sleep 30) &
 sleeper=$!
-eventually 10 test "$(readlink -f "/proc/$sleeper/cwd")" = "$mnt"
+is_there() {
+	[ "$(readlink -f "/proc/$sleeper/cwd")" = "$mnt" ]
+}
+eventually 10 is_there || fail "the sleeper does not go there"
 fails_with busy ctl umount "$mnt"
 kill "$sleeper"
 wait "$sleeper" 2>/dev/null
