@@ -31,8 +31,9 @@ same() {
 	[ "$2" != anon ] || umount "$bare"
 	rm -rf "$bare" "$work/disk/src.$1.$2"
 }
-for kind in user auto anon; do
+for kind in auto anon; do
 	same ids "$kind"
 	same limits "$kind"
 done
+same limits user
 umount "$work/disk" || fail "still in use"
