@@ -84,7 +84,8 @@ static void watch_add(struct watch *w, const struct change *c)
 {
 	w->size_least = min_of(w->size_least, c->size_least);
 	w->size_most = max_of(w->size_most, c->size_most);
-	if (!overlap(w->start, w->end, c->start, c->end))
+	if (c->pattern == MODEL_KEEP ||
+	    !overlap(w->start, w->end, c->start, c->end))
 		return;
 	if (w->nr_alts == ALTS_MAX) {
 		w->crowded = true;
@@ -126,7 +127,7 @@ struct change *model_change(struct model *m, uint64_t start, uint64_t end,
 		if (m->watches[i])
 			watch_add(m->watches[i], c);
 	end = min_of(end, VFILE_BYTES_MAX);
-	if (start < end)
+	if (start < end && pattern != MODEL_KEEP)
 		memset(m->sure + start, 0, end - start);
 	mutex_unlock(&m->lock);
 	return c;

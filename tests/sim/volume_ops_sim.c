@@ -605,7 +605,7 @@ static void op_allocate(struct client *c, struct wopen *o)
 	int err;
 
 	draw_range(c, &start, &end);
-	change = model_change(m, start, start, 0, mode ? 0 : end);
+	change = model_change(m, start, end, MODEL_KEEP, mode ? 0 : end);
 	err = front_fallocate(c, o->f->inode, mode, start, end - start);
 	check_error(c, o->f->wv, "fallocate", err);
 	vseen.allocates++;

@@ -103,6 +103,8 @@ void model_destroy(struct model *m);
  * have just that.
  */
 #define MODEL_RESIZE UINT64_MAX
+/* As a pattern: the bytes stay as they are. */
+#define MODEL_KEEP 2
 struct change *model_change(struct model *m, uint64_t start, uint64_t end,
 			    uint64_t pattern, uint64_t new_size);
 /*
