@@ -34,6 +34,7 @@ struct args {
 	struct stat attr;
 };
 _Static_assert(sizeof(struct args) <= REQUEST_ARGS, "see fs/request.h");
+_Static_assert(_Alignof(struct args) <= 8, "likewise");
 
 static inline struct args *args_of(struct request *rq)
 {

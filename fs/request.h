@@ -54,8 +54,8 @@ struct request {
 	struct open_file *file; /* or NULL */
 	void *token;		/* the transport's: whom to answer */
 	void *buffer;		/* the transport's: where names and data are */
-	struct request_lane *lane;		       /* it came by, or NULL */
-	_Alignas(16) unsigned char args[REQUEST_ARGS]; /* the transport's */
+	struct request_lane *lane;		      /* it came by, or NULL */
+	_Alignas(8) unsigned char args[REQUEST_ARGS]; /* the transport's */
 	uint64_t offset;
 	size_t size;
 
