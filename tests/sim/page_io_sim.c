@@ -95,13 +95,16 @@ static bool is_direct(int fd)
 
 static struct fake_file *file_of(int fd)
 {
-	struct fake_file *f = &disk.files[(fd - FIRST_FD) / 2];
+	struct fake_file *f;
 	unsigned int n = (unsigned int)(fd - SIM_FD_FIRST);
 
 	if (fd >= SIM_FD_FIRST && n < disk.nr_fds && disk.fds[n].open &&
 	    disk.fds[n].file)
 		return disk.fds[n].file;
-	if (fd < FIRST_FD || fd >= FIRST_FD + 2 * FILES_MAX || !f->used)
+	if (fd < FIRST_FD || fd >= FIRST_FD + 2 * FILES_MAX)
+		sim_fail("I/O with descriptor %d, which is not open", fd);
+	f = &disk.files[(fd - FIRST_FD) / 2];
+	if (!f->used)
 		sim_fail("I/O with descriptor %d, which is not open", fd);
 	return f;
 }
