@@ -13,6 +13,7 @@
 #include "tests/sim/sim.h"
 
 #include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 
 struct cache_seen seen;
@@ -134,6 +135,11 @@ static void read_done(struct page_io *io)
 		return;
 	}
 	run->nr_bytes += (uint64_t)io->result;
+	/* Nothing, and not the end of the file: a failure (fs/file_pages.c). */
+	if (io->result == 0 && io->offset < sim_file_size(io->fd)) {
+		page_run_read_done(run, 0, -EIO);
+		return;
+	}
 	/* Short: by chance, or the end of the file. */
 	if (io->result > 0 && (uint64_t)io->result < io->nr_bytes &&
 	    io->result % SIM_SECTOR == 0) {

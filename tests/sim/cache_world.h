@@ -61,7 +61,6 @@ struct actor {
 	X(reads)           \
 	X(writes_here)     \
 	X(read_errors)     \
-	X(read_nomem)      \
 	X(writes)          \
 	X(write_errors)    \
 	X(refusals)        \
