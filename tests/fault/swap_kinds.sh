@@ -63,7 +63,7 @@ def settle(n):
 for n in range(NR):
     settle(n)
 
-def one(name, *settings, reads=set(), writes=set(), lost=False, steps=6000):
+def one(name, *settings, reads=set(), writes=set(), lost=False, steps=2500):
     before, v0 = injected(name), vmstat(mnt)
     fault(name, f"seed={rnd.randrange(1 << 40)}", "times=-1", *settings)
     bad = [0, 0]
