@@ -84,13 +84,14 @@ def one(name, *settings, reads=set(), writes=set(), lost=False, steps=2500):
     return vmstat(mnt), v0, bad
 
 E = errno
-one("fail_swap_io", "error=EIO", "op=write", "probability=10", writes={E.ENOSPC})
-one("fail_swap_io", "error=ENOSPC", "op=all", "probability=10", writes={E.ENOSPC})
+one("fail_swap_io", "error=EIO", "op=write", "probability=40", writes={E.ENOSPC})
+one("fail_swap_io", "error=ENOSPC", "op=all", "probability=40", writes={E.ENOSPC})
 one("fail_swap_io", "error=EIO", "op=read", "probability=40", reads={E.EIO})
 one("fail_swap_io", "error=short", "op=all", "probability=30", reads={E.EIO}, writes={E.ENOSPC})
-one("fail_swap_io", "error=torn", "probability=10", writes={E.ENOSPC})
-one("fail_swap_io", "error=delay", "delay_ms=5", "probability=10", writes={E.ENOSPC})
-v, v0, bad = one("fail_swap_io", "error=lost", "op=write", "probability=10", reads={E.EIO},
+one("fail_swap_io", "error=torn", "probability=40", writes={E.ENOSPC})
+one("fail_swap_io", "error=delay", "delay_ms=5", "probability=40", writes={E.ENOSPC},
+    steps=500)
+v, v0, bad = one("fail_swap_io", "error=lost", "op=write", "probability=40", reads={E.EIO},
                  writes={E.ENOSPC}, lost=True)
 assert v["swpin_damaged"] > v0["swpin_damaged"], "what was lost was not noticed"
 v, v0, bad = one("fail_decompress", "probability=40", reads={E.EIO})
@@ -103,7 +104,7 @@ one("failslab", "probability=30", reads={E.ENOMEM}, writes={E.ENOSPC, E.ENOMEM})
 # Nodes are wanted where there was nothing.
 g = os.open(f"{mnt}/g", os.O_RDWR | os.O_CREAT)
 fault("fail_xarray_node", "times=-1", "probability=50")
-for i in range(2000):
+for i in range(400):
     try:
         os.pwrite(g, text(i), i * 64 * PAGE)
     except OSError as e:
