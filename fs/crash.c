@@ -5,7 +5,8 @@
  *       becomes longer than what was synced until it is synced, cut, or the
  *       volume is disarmed; durable_size is what it is to have after a crash.
  *   (2) A file is dropped with its io_lock held alone and writeback frozen:
- *       what a sync has begun it ends before, and the answer to it is right.
+ *       what a sync that began earlier has to end it ends before, and the answer
+ *       to it is right; what comes while the volume crashes is lost.
  *   (3) While the kernel is made to let go of its copies no lock is held: it
  *       waits for reads that are under way, and hands over what was dirtied
  *       through mappings, which is dropped where it arrives (fs/fuse_file.c).
@@ -64,7 +65,8 @@ void crash_note_growth(struct file_inode *fi)
 		return;
 	inode_ref(&fi->inode); /* (1) */
 	mutex_lock(&c->lock);
-	noted = fi->grown;
+	/* Looked at again: arm() forgets all with the lock held. */
+	noted = fi->grown || !is_armed(fv);
 	if (!noted) {
 		fi->grown = true;
 		fi->durable_size = atomic_load(&fi->backing_size);
@@ -242,8 +244,7 @@ static int reset_size(struct file_inode *fi)
 		size = min_of(size, fi->durable_size);
 	mutex_unlock(&c->lock);
 	if (size < atomic_load(&fi->backing_size))
-		err = page_io_truncate(fi->inode.vol->mm->io, fi->fds.buffered,
-				       size);
+		err = file_cut_backing(fi, size);
 	if (err)
 		return err;
 	mutex_lock(&fi->attr_lock);
@@ -276,6 +277,8 @@ static int drop_pages(struct file_inode *fi, int64_t torn, int64_t seed)
 	nr = m->nr_dirty;
 	page_cache_truncate(m, 0);
 	err = reset_size(fi);
+	/* What was read before it was cut. */
+	page_cache_truncate(m, 0);
 	mapping_thaw(m);
 	rwlock_unlock(&fi->inode.io_lock);
 	atomic_fetch_add(&fv->crash.nr_dropped, nr);
@@ -373,9 +376,11 @@ static int crash_now(struct file_volume *fv)
 
 static void arm(struct file_volume *fv, bool armed)
 {
+	mutex_lock(&fv->crash.lock);
 	if (armed && !is_armed(fv))
 		atomic_store(&fv->crash.nr_early, 0);
 	atomic_store(&fv->vol.hold_back, armed);
+	mutex_unlock(&fv->crash.lock);
 	if (armed)
 		return;
 	crash_all_synced(fv);

@@ -22,6 +22,9 @@
 #include <fcntl.h>
 #include <string.h>
 
+/* What a tick takes at most (CONFIG_HZ=100). */
+#define TICK_MAX_NS (10 * NSEC_PER_MSEC)
+
 /* --- descriptors, and who uses them -------------------------------------- */
 
 static bool same_time(const struct timespec *a, const struct timespec *b)
@@ -199,6 +202,27 @@ void file_release(struct inode *inode)
 
 /* --- the backing file's times -------------------------------------------- */
 
+/*
+ * A time for a change, of the last tick if that will do; never before one that
+ * was given to another file of the volume: make(1) goes by the order.
+ */
+static struct timespec time_of_change(struct file_volume *fv, bool fine)
+{
+	struct timespec t = fine ? os_realtime() : os_realtime_coarse();
+	uint64_t ns = (uint64_t)t.tv_sec * NSEC_PER_SEC + (uint64_t)t.tv_nsec;
+	uint64_t floor = atomic_load(&fv->time_floor_ns);
+
+	while (fine && floor < ns &&
+	       !atomic_compare_exchange_weak(&fv->time_floor_ns, &floor, ns))
+		;
+	/* More than a tick: the clock was set back. */
+	if (ns < floor && floor - ns < TICK_MAX_NS) {
+		t.tv_sec = (time_t)(floor / NSEC_PER_SEC);
+		t.tv_nsec = (long)(floor % NSEC_PER_SEC);
+	}
+	return t;
+}
+
 void file_touch(struct file_inode *fi)
 {
 	struct timespec now;
@@ -206,10 +230,18 @@ void file_touch(struct file_inode *fi)
 	atomic_store(&fi->changed_by_us, true);
 	mutex_lock(&fi->inode.time_lock);
 	/* Who was told a time must see another one now. */
-	now = fi->times_shown ? os_realtime() : os_realtime_coarse();
-	fi->times_shown = false;
+	now = time_of_change(file_volume_of(fi), fi->times_shown);
+	fi->times_shown = fi->unstamped = false;
 	fi->mtime = fi->ours_ctime = now;
 	fi->times_dirty = true;
+	mutex_unlock(&fi->inode.time_lock);
+}
+
+/* The last change was none of the backing file: nobody set its time. */
+static void note_unstamped(struct file_inode *fi)
+{
+	mutex_lock(&fi->inode.time_lock);
+	fi->unstamped = true;
 	mutex_unlock(&fi->inode.time_lock);
 }
 
@@ -243,7 +275,8 @@ static bool is_stamped(struct file_inode *fi) must_hold(fi->inode.time_lock)
 {
 	struct timespec now = os_realtime_coarse();
 
-	return !fi->times_shown && same_time(&fi->mtime, &now);
+	return !fi->times_shown && !fi->unstamped &&
+	       same_time(&fi->mtime, &now);
 }
 
 /* The time to put back, if there is one; it is not dirty then. */
@@ -349,11 +382,14 @@ int file_fsync(struct inode *inode, bool data_only)
 		file_restore_times(fi);
 	if (!err)
 		err = sync_backing(fi, data_only);
+	if (!err && atomic_load(&inode->vol->hold_back))
+		crash_synced(
+			fi); /* armed meanwhile: what was noted is synced */
 	return err;
 }
 
 /* (3): what is behind the new end must read as zeroes if it grows again. */
-static void zero_tail(struct file_inode *fi, uint64_t size)
+void file_zero_tail(struct file_inode *fi, uint64_t size)
 {
 	struct mm *mm = fi->inode.vol->mm;
 	struct page *page =
@@ -375,7 +411,7 @@ static void zero_tail(struct file_inode *fi, uint64_t size)
  * Readers do not wait: one that finds the file shorter than backing_size says
  * takes that for an error. So that is never more than the file has.
  */
-static int cut_backing(struct file_inode *fi, uint64_t size)
+int file_cut_backing(struct file_inode *fi, uint64_t size)
 {
 	struct page_io_engine *io = fi->inode.vol->mm->io;
 	uint64_t had;
@@ -400,16 +436,20 @@ static int cut_excess(struct file_inode *fi)
 	if (!atomic_load(&fi->too_long))
 		return 0;
 	if (atomic_load(&fi->backing_size) > size)
-		err = cut_backing(fi, size);
-	if (!err)
-		atomic_store(&fi->too_long, false);
-	return err;
+		err = file_cut_backing(fi, size);
+	if (err)
+		return err;
+	if (size & PAGE_MASK)
+		file_zero_tail(fi, size);
+	atomic_store(&fi->too_long, false);
+	return 0;
 }
 
 /* Cut, with io_lock held alone and writeback frozen. */
 static int truncate_frozen(struct file_inode *fi, uint64_t size)
 {
 	uint64_t old = atomic_load(&fi->inode.size);
+	bool stamps = size != atomic_load(&fi->backing_size);
 	int err = cut_excess(fi);
 
 	if (err)
@@ -424,7 +464,7 @@ static int truncate_frozen(struct file_inode *fi, uint64_t size)
 	if (size != atomic_load(&fi->backing_size)) {
 		if (size > atomic_load(&fi->backing_size))
 			crash_note_growth(fi);
-		err = cut_backing(fi, size);
+		err = file_cut_backing(fi, size);
 		if (err)
 			return err;
 		crash_note_cut(fi, size);
@@ -435,9 +475,11 @@ static int truncate_frozen(struct file_inode *fi, uint64_t size)
 	if (size < old) {
 		page_cache_truncate(&fi->inode.mapping, pages_of(size));
 		if (size & PAGE_MASK)
-			zero_tail(fi, size);
+			file_zero_tail(fi, size);
 	}
 	file_touch(fi);
+	if (!stamps)
+		note_unstamped(fi);
 	return 0;
 }
 
@@ -526,6 +568,7 @@ int file_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t len)
 		}
 		note_allocated(fi, mode, offset + len);
 		file_touch(fi);
+		note_unstamped(fi); /* not by every file system */
 	}
 	rwlock_unlock(&inode->io_lock);
 	if (!err)

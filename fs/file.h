@@ -53,6 +53,13 @@ void file_users_put(struct file_inode *fi);
  * the file is in use.
  */
 int file_cut_excess(struct file_inode *fi);
+/*
+ * Make the backing file that long, with io_lock held alone; the file is in use.
+ * Readers are not told of an end that is not one. 0 or -errno.
+ */
+int file_cut_backing(struct file_inode *fi, uint64_t size);
+/* What is cached behind the end, in the last page: zeroes. */
+void file_zero_tail(struct file_inode *fi, uint64_t size);
 
 /* The contents change now: mtime and ctime are this moment's. */
 void file_touch(struct file_inode *fi);

@@ -36,6 +36,7 @@ struct file_inode {
 	bool unlinked;	       /* no name is left (A) */
 	mode_t mode_once_open; /* with its type; to be set then; 0: none (A) */
 	bool times_dirty;      /* mtime here is newer than the backing's (S) */
+	bool unstamped;	       /* the last change was not of the backing (S) */
 	bool times_shown;      /* somebody was told since the last change (S) */
 	bool ctime_known;      /* ours_ctime stands for backing_ctime (S) */
 	struct timespec mtime; /* of the last write(2) (A) */

@@ -149,6 +149,7 @@ static int extend(struct file_inode *fi, uint64_t start, uint64_t end)
 	struct file_volume *fv = file_volume_of(fi);
 	struct page_io_engine *io = fv->vol.mm->io;
 	int err = -EOPNOTSUPP;
+	struct stat st;
 
 	if (end <= atomic_load(&fi->backing_size))
 		return 0;
@@ -166,6 +167,10 @@ static int extend(struct file_inode *fi, uint64_t start, uint64_t end)
 	}
 	if (!err && end > atomic_load(&fi->backing_size))
 		atomic_store(&fi->backing_size, end);
+	/* It may have come some of the way: ext4 grows an extent at a time. */
+	if (err && backing_stat(fi->fds.buffered, &st) == 0 &&
+	    (uint64_t)st.st_size > atomic_load(&fi->backing_size))
+		atomic_store(&fi->backing_size, (uint64_t)st.st_size);
 	mutex_unlock(&fi->attr_lock);
 	return err;
 }
@@ -407,31 +412,33 @@ int file_write_around(struct inode *inode, uint64_t at, const void *from,
 {
 	struct file_inode *fi = file_inode(inode);
 	uint64_t size = atomic_load(&inode->size);
-	uint64_t room = (pages_of(at + len) - (at >> PAGE_SHIFT)) << PAGE_SHIFT;
+	uint64_t pages = pages_of(at + len) - (at >> PAGE_SHIFT);
+	uint64_t room =
+		fi->maybe_sparse || at + len > atomic_load(&fi->backing_size)
+			? pages << PAGE_SHIFT
+			: 0;
 	int err = 0;
 
 	/* As above. */
 	if (atomic_load(&fi->too_long) && at + len > size)
 		err = -EIO;
-	if (!err)
+	if (!err && room)
 		err = space_reserve(file_volume_of(fi), room, GFP_KERNEL);
 	if (err)
 		return err;
-	crash_note_write(fi, (unsigned int)(room >> PAGE_SHIFT));
+	crash_note_write(fi, (unsigned int)pages);
 	err = write_reserved(fi, at, from, len);
-	space_release(file_volume_of(fi), room, !err);
+	if (room)
+		space_release(file_volume_of(fi), room, !err);
 	/*
 	 * (1) of fs/file.c. Not to where it ended before: up to the size it may
 	 * be writeback that has made it longer meanwhile.
 	 */
 	if (err && atomic_load(&fi->backing_size) > size) {
-		mutex_lock(&fi->attr_lock);
-		if (page_io_truncate(inode->vol->mm->io, fi->fds.buffered,
-				     size) == 0)
-			atomic_store(&fi->backing_size, size);
-		else
+		if (file_cut_backing(fi, size) < 0)
 			atomic_store(&fi->too_long, true);
-		mutex_unlock(&fi->attr_lock);
+		else if (size & PAGE_MASK)
+			file_zero_tail(fi, size);
 	}
 	if (err)
 		return err;

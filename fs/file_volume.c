@@ -105,8 +105,10 @@ static int file_sync(struct volume *vol)
 	err = writeback_sync(vol->mm, vol);
 	atomic_fetch_sub(&fv->crash.nr_syncs, 1);
 	if (!err)
+		err = backing_syncfs(fv->root_fd);
+	if (!err)
 		crash_all_synced(fv);
-	return err ? err : backing_syncfs(fv->root_fd);
+	return err;
 }
 
 static uint64_t file_balance(struct volume *vol, unsigned long nr)

@@ -18,7 +18,8 @@ struct file_volume {
 	uint64_t mnt_id;  /* of the backing mount (C) */
 	bool has_handles; /* inodes are found again by file handle (C) */
 	bool has_direct;  /* files can be opened with O_DIRECT (C) */
-	_Atomic bool no_fallocate; /* it was refused once */
+	_Atomic bool no_fallocate;	/* it was refused once */
+	_Atomic uint64_t time_floor_ns; /* the latest fine time of a change */
 	struct space space;
 	struct crash crash;
 	struct file_inode_hash hash;

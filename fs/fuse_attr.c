@@ -181,15 +181,15 @@ static int set_xattr(struct request *rq)
 {
 	const struct volume_ops *ops = rq->vol->ops;
 	struct args *a = args_of(rq);
-	int err = 0;
+	int err;
 
 	if (!rq->data)
 		return ops->removexattr(rq->inode, a->name);
-	if (rq->vol->acl && strcmp(a->name, ACL_NAME) == 0)
+	err = ops->setxattr(rq->inode, a->name, rq->data, rq->size, a->flags);
+	/* Only now: one that is refused changes nothing. */
+	if (!err && rq->vol->acl && strcmp(a->name, ACL_NAME) == 0)
 		err = drop_foreign_sgid(rq);
-	return err ? err
-		   : ops->setxattr(rq->inode, a->name, rq->data, rq->size,
-				   a->flags);
+	return err;
 }
 
 static void run_setxattr(struct request *rq)

@@ -80,11 +80,23 @@ static size_t address_space(void)
 	return (size_t)pages << PAGE_SHIFT;
 }
 
-int host_lock_memory(struct host_lock *l, size_t need)
+/* Bytes of a stack where nobody asks for less, as the C library has it. */
+static size_t stack_size(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_STACK, &limit) < 0 ||
+	    limit.rlim_cur == RLIM_INFINITY)
+		return 8ul << 20;
+	return (size_t)limit.rlim_cur;
+}
+
+int host_lock_memory(struct host_lock *l, size_t need, unsigned int nr_threads)
 {
 	struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
+	size_t space = address_space() + nr_threads * stack_size();
 
-	*l = (struct host_lock){ .need = max_of(need, address_space()),
+	*l = (struct host_lock){ .need = max_of(need, space),
 				 .limit = SIZE_MAX };
 	if (!may_lock_all() && getrlimit(RLIMIT_MEMLOCK, &limit) == 0 &&
 	    limit.rlim_cur != RLIM_INFINITY)

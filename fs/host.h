@@ -29,9 +29,10 @@ struct host_lock {
 
 /*
  * Keep all memory of the process, present and future, in memory once it has been
- * touched. need: bytes that it may come to. 0; -EPERM: *l says what is needed and
- * what is allowed; or -errno.
+ * touched. need: bytes that it may come to; nr_threads: that are still to be
+ * started, whose stacks count in full. 0; -EPERM: *l says what is needed and what
+ * is allowed; or -errno.
  */
-int host_lock_memory(struct host_lock *l, size_t need);
+int host_lock_memory(struct host_lock *l, size_t need, unsigned int nr_threads);
 
 #endif

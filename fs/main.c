@@ -340,12 +340,15 @@ static const char *reason(const struct mount *m, int err)
 /* False after a line. */
 static bool lock_memory(struct process *p)
 {
+	/* Of each mount: receivers, rings, the notifier, and who unmounts. */
+	unsigned int nr_threads = p->nr * (2 * os_nr_cpus() + 2);
 	struct host_lock lock;
 	int err;
 
 	if (!p->options.mlock)
 		return true;
-	err = host_lock_memory(&lock, p->options.mem + p->fs.overhead);
+	err = host_lock_memory(&lock, p->options.mem + p->fs.overhead,
+			       nr_threads);
 	p->fs.locked = err == 0;
 	if (err == -EPERM)
 		log_line("mlock: this takes %zu MiB that may be locked "

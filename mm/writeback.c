@@ -619,8 +619,10 @@ static struct address_space *take_due(struct mm *mm, bool all, uint64_t pass,
 			continue;
 		}
 		m->flush_pass = pass;
-		if (!clean && !pressed && is_held_back(m))
+		if (!clean && !pressed && is_held_back(m)) {
+			*resting = true;
 			continue;
+		}
 		if (!clean && m->retry_ns > now) {
 			*resting = true;
 			continue;

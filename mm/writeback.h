@@ -28,7 +28,8 @@ struct writeback {
 	_Atomic bool want_all;	   /* not only what is old enough (likewise) */
 	uint64_t pass;		   /* of writeback_sync() (lock) */
 	unsigned int nr_releasing; /* off the list, owner being told (lock) */
-	_Atomic bool stuck;	   /* the last pass wrote nothing, for errors */
+	_Atomic bool
+		stuck; /* the last pass wrote nothing: errors, or held back */
 	_Atomic uint64_t pages_per_sec; /* written lately */
 
 	struct mutex progress_lock;

@@ -188,3 +188,16 @@ equal end "$(stat -c %s "$mnt/end")" 3000000
 unmount "$mnt"
 pid=$anon_pid
 unmount "$work/anon"
+
+# What is held back is nothing to wait for: who fills memory beside it is refused.
+mkdir -p "$work/anon"
+mount_volumes mem=16M "$src" "$mnt" anon "$work/anon"
+ctl fault "$mnt" arm-crash || fail "arm-crash"
+noise 16000 held >"$mnt/held"
+timeout 30 dd if=/dev/urandom of="$work/anon/full" bs=64k count=1000 2>"$work/out" &&
+	fail "64 MB in 16 MiB"
+grep -q 'No space left' "$work/out" || fail "not refused: $(cat "$work/out")"
+noise 16000 held | cmp - "$mnt/held" || fail "held"
+equal "held, in the backing directory" "$(stat -c %s "$src/held")" 0
+unmount "$mnt" "$work/anon"
+noise 16000 held | cmp - "$src/held" || fail "held, at the end"

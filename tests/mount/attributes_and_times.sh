@@ -69,6 +69,33 @@ if [ "$(id -u)" = 0 ]; then
 	equal "set-id bits go with chown" "$(stat -c %a "$f")" 751
 fi
 
+# Times have the order of the changes, within a tick too; a cut to the length that
+# a file has is one.
+cat >"$work/order.py" <<'PY'
+import os, sys, time
+mnt = sys.argv[1]
+for i in range(60):
+    for name, nr in (("a", 1), ("b", 2)):
+        fd = os.open(f"{mnt}/{name}{i}", os.O_CREAT | os.O_WRONLY)
+        for _ in range(nr):
+            os.write(fd, b"x" * 100)
+        os.close(fd)
+    a, b = (os.stat(f"{mnt}/{name}{i}").st_mtime_ns for name in "ab")
+    assert b >= a, (i, a - b)
+    os.unlink(f"{mnt}/a{i}")
+    os.unlink(f"{mnt}/b{i}")
+    time.sleep(0.0013)
+fd = os.open(f"{mnt}/cut", os.O_CREAT | os.O_WRONLY)
+time.sleep(0.5)
+before = time.time() - 0.1
+os.write(fd, b"x" * 10)
+os.ftruncate(fd, 0)
+assert os.fstat(fd).st_mtime > before, "a cut sets mtime"
+os.close(fd)
+os.unlink(f"{mnt}/cut")
+PY
+timeout 30 python3 "$work/order.py" "$mnt" || fail "see above"
+
 # size and mtime of a directory change with its names.
 before=$(times "$mnt/maskeddir")
 sleep 0.02
