@@ -18,6 +18,7 @@
 #include "fs/file.h"
 #include "fs/file_volume.h"
 #include "fs/log.h"
+#include "mm/fault.h"
 #include "mm/page_alloc.h"
 #include "mm/page_cache.h"
 #include "mm/page_wait.h"
@@ -146,20 +147,10 @@ void crash_all_synced(struct file_volume *fv)
 
 /* --- torn pages ---------------------------------------------------------------- */
 
-/* splitmix64, as in mm/fault.c. */
-static uint64_t next_random(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
-}
-
 /* Which sectors of a page were written: none, all, a half, or any. */
 static unsigned int draw_sectors(uint64_t *state)
 {
-	uint64_t random = next_random(state);
+	uint64_t random = fault_random(state);
 
 	switch (random % 4) {
 	case 0:
@@ -178,23 +169,12 @@ static void write_sector(struct file_inode *fi, struct page *page,
 {
 	struct mm *mm = fi->inode.vol->mm;
 	uint64_t at = (page->index << PAGE_SHIFT) + (uint64_t)sector * SECTOR;
-	struct iovec iov = {
-		(char *)page_address(&mm->arena, page) + sector * SECTOR, SECTOR
-	};
-	struct page_io io = {
-		.op = PAGE_IO_WRITE,
-		.fd = fi->fds.buffered,
-		.drop_behind = true,
-		.offset = at,
-		.iov = &iov,
-		.nr_iov = 1,
-	};
+	const char *from = page_address(&mm->arena, page);
 
-	if (at >= size)
-		return;
-	iov.iov_len = min_of((size_t)SECTOR, (size_t)(size - at));
-	io.nr_bytes = iov.iov_len;
-	page_io_submit_wait(mm->io, &io); /* that it fails is as good */
+	if (at < size) /* that it fails is as good */
+		file_write_buffered(
+			fi, at, from + sector * SECTOR,
+			min_of((size_t)SECTOR, (size_t)(size - at)));
 }
 
 /*
@@ -212,7 +192,7 @@ static void tear(struct file_inode *fi, int64_t seed)
 
 	if (m->nr_dirty == 0)
 		return;
-	if (grown > size && next_random(&state) % 2 == 0 &&
+	if (grown > size && fault_random(&state) % 2 == 0 &&
 	    page_io_truncate(fv->vol.mm->io, fi->fds.buffered, grown) == 0) {
 		atomic_store(&fi->backing_size, grown);
 		crash_synced(fi); /* that size it is */
@@ -248,7 +228,6 @@ static int reset_size(struct file_inode *fi)
 	if (err)
 		return err;
 	mutex_lock(&fi->attr_lock);
-	atomic_store(&fi->backing_size, size);
 	fi->maybe_sparse = true;
 	fi->ctime_known = false;
 	mutex_lock(&fi->inode.time_lock);

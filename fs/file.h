@@ -58,6 +58,13 @@ int file_cut_excess(struct file_inode *fi);
  * Readers are not told of an end that is not one. 0 or -errno.
  */
 int file_cut_backing(struct file_inode *fi, uint64_t size);
+/*
+ * Write bytes to the backing file, around the cache, and wait: what is there is
+ * as long as they need, and nobody else writes them. 0; -ENOSPC: not all of them;
+ * or -errno.
+ */
+int file_write_buffered(struct file_inode *fi, uint64_t at, const void *from,
+			size_t len);
 /* What is cached behind the end, in the last page: zeroes. */
 void file_zero_tail(struct file_inode *fi, uint64_t size);
 

@@ -381,9 +381,8 @@ void file_page_written(struct inode *inode, struct page *page, uint64_t start,
 	file_touch(fi); /* while it cannot be written back */
 }
 
-/* The blocks may be there already; it is not worth finding out. */
-static int write_reserved(struct file_inode *fi, uint64_t at, const void *from,
-			  size_t len)
+int file_write_buffered(struct file_inode *fi, uint64_t at, const void *from,
+			size_t len)
 {
 	struct iovec iov = { (void *)from, len };
 	const struct page_io io = {
@@ -396,11 +395,8 @@ static int write_reserved(struct file_inode *fi, uint64_t at, const void *from,
 		.nr_bytes = len,
 	};
 	struct mm *mm = fi->inode.vol->mm;
-	int err = extend(fi, at, at + len);
-	int64_t n = err;
+	int64_t n = page_io_submit_wait(mm->io, &io);
 
-	if (!err)
-		n = page_io_submit_wait(mm->io, &io);
 	if (n < 0)
 		return (int)n;
 	vmstat_add(mm, PGPGOUT, (long)(n >> 10));
@@ -427,7 +423,9 @@ int file_write_around(struct inode *inode, uint64_t at, const void *from,
 	if (err)
 		return err;
 	crash_note_write(fi, (unsigned int)pages);
-	err = write_reserved(fi, at, from, len);
+	err = extend(fi, at, at + len);
+	if (!err)
+		err = file_write_buffered(fi, at, from, len);
 	if (room)
 		space_release(file_volume_of(fi), room, !err);
 	/*

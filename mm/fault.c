@@ -159,7 +159,7 @@ int64_t fault_word_value(enum fault_field field, const char *word)
 }
 
 /* splitmix64 (Steele, Lea, Flood 2014). */
-static uint64_t next_random(uint64_t *state)
+uint64_t fault_random(uint64_t *state)
 {
 	uint64_t z = *state += 0x9e3779b97f4a7c15u;
 
@@ -180,7 +180,7 @@ static bool decide(struct fault_attr *attr, uint64_t size) must_hold(attr->lock)
 	}
 	if (++attr->calls % (uint64_t)value[FAULT_INTERVAL] != 0)
 		return false;
-	if (next_random(&attr->state) % 100 >=
+	if (fault_random(&attr->state) % 100 >=
 	    (uint64_t)value[FAULT_PROBABILITY])
 		return false;
 	if (value[FAULT_TIMES] > 0)
@@ -248,7 +248,7 @@ bool fault_decide_io(struct fault_attr *attr, enum fault_op op, bool parts,
 	    fits(shot->kind, op, parts))
 		fail = decide(attr, bytes);
 	if (fail && is_part(shot->kind))
-		shot->random = next_random(&attr->state);
+		shot->random = fault_random(&attr->state);
 	mutex_unlock(&attr->lock);
 	return fail;
 }

@@ -93,6 +93,9 @@ const char *fault_word(enum fault_field field, int64_t value);
 /* Its value, or -EINVAL. */
 int64_t fault_word_value(enum fault_field field, const char *word);
 
+/* The next of a sequence that begins with a seed. */
+uint64_t fault_random(uint64_t *state);
+
 /* The slow parts of what is below. */
 bool fault_decide(struct fault_attr *attr, size_t size);
 bool fault_decide_alloc(struct fault_attr *attr, size_t size, gfp_t gfp,
