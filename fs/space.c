@@ -1,4 +1,6 @@
-/* space.c - reserved + spent <= avail, or ask again. */
+/*
+ * space.c - reserved + what was spent since it was asked <= avail, or ask again.
+ */
 #include "fs/space.h"
 
 #include "fs/cred.h"
@@ -40,28 +42,29 @@ static void ask_again(struct space *s, const struct file_volume *fv)
 {
 	uint64_t spent = s->spent, avail;
 
-	s->asking = true;
+	s->nr_asking++;
 	mutex_unlock(&s->lock);
 	avail = ask(fv);
 	mutex_lock(&s->lock);
-	s->asking = false;
-	if (avail == UINT64_MAX)
+	s->nr_asking--;
+	/* Who began later may have the newer answer already. */
+	if (avail == UINT64_MAX || spent < s->spent_then)
 		return;
 	s->avail = avail;
-	s->spent -= min_of(s->spent, spent); /* it may not know of the rest */
+	s->spent_then = spent; /* it may not know of what came after */
 	s->asked_ns = os_now_ns();
 }
 
 static bool fits(const struct space *s, uint64_t bytes)
 {
-	return s->reserved + s->spent + bytes <= s->avail;
+	return s->reserved + (s->spent - s->spent_then) + bytes <= s->avail;
 }
 
 /* Is what it said last good enough? */
 static bool is_known(const struct space *s, uint64_t bytes) must_hold(s->lock)
 {
 	return fits(s, bytes) &&
-	       (s->asking || os_now_ns() - s->asked_ns <= ASK_AGAIN_NS);
+	       (s->nr_asking > 0 || os_now_ns() - s->asked_ns <= ASK_AGAIN_NS);
 }
 
 int space_reserve(struct file_volume *fv, uint64_t bytes, gfp_t gfp)

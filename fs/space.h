@@ -16,11 +16,12 @@ struct file_volume;
 /* (L) guarded by lock. */
 struct space {
 	struct mutex lock;
-	uint64_t reserved; /* bytes dirty without a block (L) */
-	uint64_t spent;	   /* of them written since avail was asked for (L) */
-	uint64_t avail;	   /* bytes the file system had then (L) */
-	uint64_t asked_ns; /* when that was; 0: never (L) */
-	bool asking;	   /* somebody does, without the lock (L) */
+	uint64_t reserved;   /* bytes dirty without a block (L) */
+	uint64_t spent;	     /* bytes that were, and were written, ever (L) */
+	uint64_t avail;	     /* bytes the file system said it had (L) */
+	uint64_t spent_then; /* "spent" when it was asked (L) */
+	uint64_t asked_ns;   /* when it answered; 0: never (L) */
+	unsigned int nr_asking; /* who do, without the lock (L) */
 };
 
 void space_init(struct space *s);
