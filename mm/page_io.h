@@ -58,6 +58,7 @@ struct page_io {
 	struct page_io_fault fault;
 	struct page_io *next;		 /* of those held back */
 	_Atomic unsigned int nr_pending; /* the device's */
+	int own_fd;			 /* the device's; -1: none */
 };
 
 /*

@@ -9,7 +9,11 @@
  *   (3) What is to transfer nothing is sent as a no-op.
  *   (4) What the submitter wrote is published by nr_pending: that the kernel
  *       hands it on is a thing no compiler and no checker knows.
- *   (5) An entry that is queued waits for a kick, but never for more than
+ *   (5) The kernel tells an error of write-back once to each open file
+ *       description. Two that wait for their pages through one would take each
+ *       other's, and fsync(2) theirs: so a write that is pushed out has one of
+ *       its own for as long as it lasts.
+ *   (6) An entry that is queued waits for a kick, but never for more than
  *       SUBMIT_BATCH others: the device works while the rest is prepared.
  */
 #include "mm/page_io_device.h"
@@ -21,6 +25,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -95,6 +100,36 @@ static struct io_uring_sqe *get_sqe(struct page_io_device *e) must_hold(e->lock)
 	return sqe;
 }
 
+/*
+ * (5). Where there is none to be had (no /proc, a file that could be opened
+ * only as it was made) the caller's serves.
+ */
+static int open_again(int fd)
+{
+	char path[sizeof("/proc/self/fd/") + 10];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_WRONLY | O_CLOEXEC);
+}
+
+static void open_own(struct page_io *io)
+{
+	bool pushes = io->op == PAGE_IO_WRITE && io->drop_behind;
+
+	io->own_fd = pushes ? open_again(io->fd) : -1;
+}
+
+static void close_own(struct page_io *io)
+{
+	if (io->own_fd >= 0)
+		close(io->own_fd);
+}
+
+static int fd_of(const struct page_io *io)
+{
+	return io->own_fd >= 0 ? io->own_fd : io->fd;
+}
+
 static bool is_fixed(const struct page_io_device *e, const struct page_io *io)
 {
 	const char *base = io->iov[0].iov_base;
@@ -111,18 +146,18 @@ static void prepare_transfer(struct page_io_device *e, struct page_io *io)
 	if (io->op == PAGE_IO_NONE) {
 		io_uring_prep_nop(sqe); /* (3) */
 	} else if (io->op == PAGE_IO_READ && is_fixed(e, io)) {
-		io_uring_prep_read_fixed(sqe, io->fd, io->iov[0].iov_base,
+		io_uring_prep_read_fixed(sqe, fd_of(io), io->iov[0].iov_base,
 					 (unsigned int)io->iov[0].iov_len,
 					 io->offset, 0);
 	} else if (io->op == PAGE_IO_READ) {
-		io_uring_prep_readv(sqe, io->fd, io->iov, io->nr_iov,
+		io_uring_prep_readv(sqe, fd_of(io), io->iov, io->nr_iov,
 				    io->offset);
 	} else if (is_fixed(e, io)) {
-		io_uring_prep_write_fixed(sqe, io->fd, io->iov[0].iov_base,
+		io_uring_prep_write_fixed(sqe, fd_of(io), io->iov[0].iov_base,
 					  (unsigned int)io->iov[0].iov_len,
 					  io->offset, 0);
 	} else {
-		io_uring_prep_writev(sqe, io->fd, io->iov, io->nr_iov,
+		io_uring_prep_writev(sqe, fd_of(io), io->iov, io->nr_iov,
 				     io->offset);
 	}
 	if (io->drop_behind)
@@ -138,7 +173,7 @@ static void prepare_drop(struct page_io_device *e, struct page_io *io)
 	if (io->op == PAGE_IO_WRITE) {
 		sqe = get_sqe(e);
 		io_uring_prep_sync_file_range(
-			sqe, io->fd, (unsigned int)io->nr_bytes, io->offset,
+			sqe, fd_of(io), (unsigned int)io->nr_bytes, io->offset,
 			SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
 				SYNC_FILE_RANGE_WAIT_AFTER);
 		sqe->flags |= IOSQE_IO_HARDLINK;
@@ -147,7 +182,7 @@ static void prepare_drop(struct page_io_device *e, struct page_io *io)
 	sqe = get_sqe(e);
 	/* Whole pages: a part of a page is not dropped. */
 	io_uring_prep_fadvise(
-		sqe, io->fd, io->offset & ~PAGE_MASK,
+		sqe, fd_of(io), io->offset & ~PAGE_MASK,
 		(off_t)(pages_of(io->offset + io->nr_bytes) << PAGE_SHIFT) -
 			(off_t)(io->offset & ~PAGE_MASK),
 		POSIX_FADV_DONTNEED);
@@ -168,6 +203,7 @@ void page_io_device_queue(struct page_io_device *e, struct page_io *io)
 		page_io_local_queue(io);
 		return;
 	}
+	open_own(io);
 	mutex_lock(&e->lock);
 	make_room(e, nr_steps(io));
 	prepare_transfer(e, io);
@@ -177,7 +213,7 @@ void page_io_device_queue(struct page_io_device *e, struct page_io *io)
 	atomic_store_explicit(&io->nr_pending, nr_steps(io),
 			      memory_order_release);
 	if (io_uring_sq_ready(&e->ring) >= SUBMIT_BATCH)
-		submit_all(e); /* (5) */
+		submit_all(e); /* (6) */
 	mutex_unlock(&e->lock);
 }
 
@@ -201,8 +237,10 @@ static bool complete(uint64_t data, int32_t res)
 		io->result = res;
 	else if (step == STEP_PUSH && res < 0 && io->result >= 0)
 		io->result = res; /* not written after all */
-	if (atomic_fetch_sub(&io->nr_pending, 1) == 1)
+	if (atomic_fetch_sub(&io->nr_pending, 1) == 1) {
+		close_own(io);
 		page_io_end(io);
+	}
 	return true;
 }
 
@@ -308,9 +346,9 @@ static int64_t transfer(const struct page_io *io)
 
 	do {
 		n = io->op == PAGE_IO_READ
-			    ? preadv(io->fd, io->iov, (int)io->nr_iov,
+			    ? preadv(fd_of(io), io->iov, (int)io->nr_iov,
 				     (off_t)io->offset)
-			    : pwritev(io->fd, io->iov, (int)io->nr_iov,
+			    : pwritev(fd_of(io), io->iov, (int)io->nr_iov,
 				      (off_t)io->offset);
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
@@ -323,12 +361,12 @@ static int64_t drop(const struct page_io *io)
 	int err = 0;
 
 	if (io->op == PAGE_IO_WRITE &&
-	    sync_file_range(io->fd, (off_t)io->offset, (off_t)io->nr_bytes,
+	    sync_file_range(fd_of(io), (off_t)io->offset, (off_t)io->nr_bytes,
 			    SYNC_FILE_RANGE_WAIT_BEFORE |
 				    SYNC_FILE_RANGE_WRITE |
 				    SYNC_FILE_RANGE_WAIT_AFTER) < 0)
 		err = -errno;
-	posix_fadvise(io->fd, (off_t)start, (off_t)(end - start),
+	posix_fadvise(fd_of(io), (off_t)start, (off_t)(end - start),
 		      POSIX_FADV_DONTNEED);
 	return err;
 }
@@ -338,12 +376,14 @@ void page_io_device_do(struct page_io_device *e, struct page_io *io)
 	int64_t err;
 
 	(void)e;
+	open_own(io);
 	io->result = io->op == PAGE_IO_NONE ? 0 : transfer(io);
 	if (io->drop_behind) {
 		err = drop(io);
 		if (io->result >= 0 && err)
 			io->result = err; /* not written after all */
 	}
+	close_own(io);
 	page_io_end(io);
 }
 
@@ -354,13 +394,17 @@ int page_io_device_fallocate(struct page_io_device *e, int fd, uint64_t offset,
 	return fallocate(fd, 0, (off_t)offset, (off_t)len) < 0 ? -errno : 0;
 }
 
-/* The kernel has zeroed the rest of a block, in its own page cache. */
+/* The kernel has zeroed the rest of a block, in its own page cache. (5) */
 static void forget(int fd, uint64_t offset, uint64_t len)
 {
-	sync_file_range(fd, (off_t)offset, (off_t)len,
+	int own = open_again(fd);
+
+	sync_file_range(own >= 0 ? own : fd, (off_t)offset, (off_t)len,
 			SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
 				SYNC_FILE_RANGE_WAIT_AFTER);
 	posix_fadvise(fd, (off_t)offset, (off_t)len, POSIX_FADV_DONTNEED);
+	if (own >= 0)
+		close(own);
 }
 
 int page_io_device_truncate(struct page_io_device *e, int fd, uint64_t size)
