@@ -329,18 +329,32 @@ int file_write_back(struct file_inode *fi)
 	return err;
 }
 
-/*
- * An error of the backing file is told once, to whoever asks first. All who have
- * the file open here share that one descriptor: it is kept for each of them.
- */
-static int sync_backing(struct file_inode *fi, bool data_only)
+/* What the backing file tells once is kept for each who has the file open. */
+static int sync_once(void *arg, bool data_only)
 {
+	struct file_inode *fi = arg;
 	struct inode *inode = &fi->inode;
 	int err = page_io_sync(inode->vol->mm->io, fi->fds.buffered, data_only);
 
 	if (err)
 		errseq_set(&inode->mapping.wb_err, err);
 	return err;
+}
+
+/*
+ * Sync what is written, also if a part could not be (err): the rest is to be
+ * safe, and what the backing file has to tell of that failure it is to tell now,
+ * and not once more to a later sync. Returns err, or 0 or -errno.
+ */
+static int sync_backing(struct file_inode *fi, bool data_only, int err)
+{
+	int sync_err;
+
+	/* fdatasync(2) says nothing of times; they are put back later. */
+	if (!data_only)
+		file_restore_times(fi);
+	sync_err = sync_group_sync(&fi->syncs, sync_once, fi, data_only);
+	return err ? err : sync_err;
 }
 
 /*
@@ -355,10 +369,7 @@ static int fsync_held(struct file_inode *fi, bool data_only)
 	atomic_fetch_add(&fi->nr_syncs, 1);
 	rwlock_lock_shared(&inode->io_lock);
 	err = mapping_sync(&inode->mapping, 0, UINT64_MAX);
-	if (!data_only)
-		file_restore_times(fi);
-	if (!err)
-		err = sync_backing(fi, data_only);
+	err = sync_backing(fi, data_only, err);
 	if (!err)
 		crash_synced(fi);
 	rwlock_unlock_shared(&inode->io_lock);
@@ -376,15 +387,9 @@ int file_fsync(struct inode *inode, bool data_only)
 		return err;
 	if (atomic_load(&inode->vol->hold_back))
 		return fsync_held(fi, data_only);
-	err = file_write_back(fi);
-	/* fdatasync(2) says nothing of times; they are put back later. */
-	if (!data_only)
-		file_restore_times(fi);
-	if (!err)
-		err = sync_backing(fi, data_only);
+	err = sync_backing(fi, data_only, file_write_back(fi));
 	if (!err && atomic_load(&inode->vol->hold_back))
-		crash_synced(
-			fi); /* armed meanwhile: what was noted is synced */
+		crash_synced(fi); /* armed meanwhile: what was noted is */
 	return err;
 }
 

@@ -115,6 +115,7 @@ static struct file_inode *create(struct file_volume *fv,
 	list_init(&fi->grown_link);
 	fi->fds = (struct backing_fds){ .direct = -1, .buffered = -1 };
 	mutex_init(&fi->attr_lock);
+	sync_group_init(&fi->syncs);
 	atomic_store(&fi->backing_size, st->stx_size);
 	return fi;
 }

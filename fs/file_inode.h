@@ -11,6 +11,7 @@
 
 #include "fs/backing.h"
 #include "fs/inode.h"
+#include "fs/sync_group.h"
 
 struct file_volume;
 
@@ -54,6 +55,7 @@ struct file_inode {
 	uint64_t crash_pass;	       /* the last that saw it (T) */
 	_Atomic unsigned int nr_syncs; /* under way */
 	struct backing_fds fds;	       /* constant while users > 0 (A) */
+	struct sync_group syncs;       /* of fds.buffered */
 };
 
 static inline struct file_inode *file_inode(struct inode *inode)

@@ -29,7 +29,7 @@
  *	page slot (pcp)		     free pages of one CPU
  *	buddy->lock		     free blocks of a zone
  *	leaves: page wait bucket, mempool->lock, kswapd->lock, space->lock,
- *	open_file->lock, opens_lock, inode->time_lock, request_engine->lock,
+ *	open_file->lock, opens_lock, sync_group->lock, inode->time_lock, request_engine->lock,
  *	buffer pool, notifier, balloon->lock, copy_taker->lock,
  *	writeback->progress_lock, fault_attr->lock,
  *	swap->read_lock, crash->lock, page_io_engine->lock, scan batch, scan_crew->lock, compressor workspace,
