@@ -6,9 +6,11 @@
 
 /*
  * Others may free frames and take them again for ever: a writer that has lost
- * so many times, with pauses of 20 ms, is refused: within a second.
+ * so many times, with pauses of 20 ms, is refused: within a second. Who has
+ * another way goes it after two, also if a page is on its way out: it
+ * may be another's before it is free, each time anew.
  */
-enum { TRIES_MAX = 25, TRIES_OTHER_WAY = 3 };
+enum { TRIES_MAX = 25, TRIES_OTHER_WAY = 2 };
 
 static bool is_on_its_way(struct mm *mm)
 {
@@ -30,19 +32,25 @@ static bool may_come(struct mm *mm, struct oom_patience *p)
 	unsigned long progress =
 		vmstat_read(mm, PGFREE) + vmstat_read(mm, PGPGOUT);
 	bool moved = progress != p->progress && !p->other_way;
-	unsigned int max = p->other_way ? TRIES_OTHER_WAY : TRIES_MAX;
 
 	p->progress = progress;
-	if ((!moved && atomic_load(&mm->balloon.nr_asked) == 0) ||
-	    p->tries >= max)
+	return moved || atomic_load(&mm->balloon.nr_asked) > 0;
+}
+
+static bool is_worth_waiting(struct mm *mm, struct oom_patience *p)
+{
+	bool comes = is_on_its_way(mm);
+
+	if (comes && !p->other_way)
+		return true;
+	if (!comes && !may_come(mm, p))
 		return false;
-	p->tries++;
-	return true;
+	return p->tries++ < (p->other_way ? TRIES_OTHER_WAY : TRIES_MAX);
 }
 
 enum oom_verdict oom_judge(struct mm *mm, struct oom_patience *p)
 {
-	if (is_on_its_way(mm) || may_come(mm, p)) {
+	if (is_worth_waiting(mm, p)) {
 		vmstat_inc(mm, OOM_WAITED);
 		return OOM_WAIT;
 	}

@@ -23,7 +23,7 @@ enum oom_verdict {
 /* One per write; all zeroes at its beginning. */
 struct oom_patience {
 	unsigned long progress; /* what had been freed and written, last time */
-	unsigned int tries; /* told to wait although nothing was on its way */
+	unsigned int tries; /* told to wait for luck; other_way: or at all */
 	bool other_way; /* a refusal is not its end: it does not hope for luck */
 };
 
