@@ -363,7 +363,7 @@ static void arm(struct file_volume *fv, bool armed)
 	if (armed)
 		return;
 	crash_all_synced(fv);
-	writeback_wake(fv->vol.mm);
+	flusher_wake(fv->vol.mm);
 }
 
 int64_t crash_get(struct volume *vol, enum crash_field field)

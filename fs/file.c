@@ -196,7 +196,7 @@ void file_release(struct inode *inode)
 
 	drop_if_unlinked(fi, 1);
 	file_cut_excess(fi);
-	writeback_kick(&inode->mapping);
+	flusher_kick(&inode->mapping);
 	file_users_put(fi);
 }
 

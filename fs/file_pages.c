@@ -258,10 +258,10 @@ static enum pageout_result file_pageout(struct address_space *m,
 					struct page *page)
 {
 	(void)page;
-	if (file_hold_back(m) && !writeback_pressed(m->mm))
+	if (file_hold_back(m) && dirty_pressure(m->mm) == 0)
 		return PAGEOUT_KEEP; /* there are enough others */
 	/* The flusher writes it with its neighbours, in order. */
-	writeback_kick(m);
+	flusher_kick(m);
 	return PAGEOUT_STARTED;
 }
 

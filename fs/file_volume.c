@@ -102,7 +102,7 @@ static int file_sync(struct volume *vol)
 	int err;
 
 	atomic_fetch_add(&fv->crash.nr_syncs, 1);
-	err = writeback_sync(vol->mm, vol);
+	err = dirty_list_sync(vol->mm, vol);
 	atomic_fetch_sub(&fv->crash.nr_syncs, 1);
 	if (!err)
 		err = backing_syncfs(fv->root_fd);

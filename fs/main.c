@@ -458,7 +458,7 @@ static void end_mount(struct process *p, struct mount *m)
 				    DRAIN_PATIENCE_S * NSEC_PER_SEC);
 	if (m->started) {
 		source_draining(&m->source,
-				writeback_bytes(p->fs.mm, m->volume));
+				dirty_list_bytes(p->fs.mm, m->volume));
 		session_stop(&m->session);
 	}
 	if (m->volume)

@@ -76,7 +76,7 @@ struct address_space_ops {
 				       struct page *page);
 	/*
 	 * Shall its dirty pages wait for a sync, as long as there is room?
-	 * writeback.lock is held. May be NULL: no.
+	 * dirty_list.lock is held. May be NULL: no.
 	 */
 	bool (*hold_back)(struct address_space *m);
 	/*
@@ -125,7 +125,7 @@ struct flush_round {
 
 /*
  * (C) constant, (L) guarded by lock, (B) by the id table, (W) by
- * mm->writeback.lock, (F) of the one who has set wb_busy.
+ * mm->dirty_list.lock, (F) of the one who has set wb_busy.
  */
 struct address_space {
 	struct mm *mm;			     /* (C) */
@@ -150,7 +150,7 @@ struct address_space {
 	errseq_t wb_err;
 	_Atomic unsigned long nr_write_errors; /* pages; changed with (L) */
 
-	struct list_head dirty_link; /* in writeback.dirty (W) */
+	struct list_head dirty_link; /* in dirty_list.mappings (W) */
 	_Atomic bool on_dirty_list;  /* changed with (W) */
 	bool wb_now;		     /* do not wait for its time (W) */
 	bool wb_busy;		     /* a flusher is at it (W) */
@@ -159,7 +159,7 @@ struct address_space {
 	uint64_t dirtied_ns; /* when the first page was (W) */
 	uint64_t retry_ns;   /* not before, after an error (W) */
 	uint64_t kicked_ns;  /* when wb_now was set by others (W) */
-	/* The last writeback_sync(), and flusher's pass, that saw it (W). */
+	/* The last pass of a sync, and of the flusher, that saw it (W). */
 	uint64_t sync_pass, flush_pass;
 	struct flush_round round; /* (F) */
 };

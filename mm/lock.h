@@ -19,7 +19,7 @@
  *	kernel_copies->lock	     fs: what the kernel has copies of
  *	address_space->lock	     the tree of one mapping
  *	swap->lock		     swap: areas, clusters, buffers
- *	writeback->lock		     the list of dirty mappings
+ *	dirty_list->lock	     the mappings that have dirty pages
  *	mapping_table bucket	     from id to mapping
  *	lru batch slot		     pages on their way to a list
  *	lruvec->lock		     the five lists
@@ -31,7 +31,7 @@
  *	leaves: page wait bucket, mempool->lock, kswapd->lock, space->lock,
  *	open_file->lock, opens_lock, sync_group->lock, inode->time_lock, request_engine->lock,
  *	buffer pool, notifier, balloon->lock, copy_taker->lock,
- *	writeback->progress_lock, fault_attr->lock,
+ *	writeback->lock, flusher->lock, fault_attr->lock,
  *	swap->read_lock, crash->lock, page_io_engine->lock, scan batch, scan_crew->lock, compressor workspace,
  *	page_io ring
  *

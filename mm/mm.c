@@ -117,7 +117,7 @@ static int start_daemons(struct mm *mm, const struct mm_config *config)
 				mm->arena.base +
 					((size_t)dma->start_pfn << PAGE_SHIFT),
 				(size_t)dma->nr_pages << PAGE_SHIFT) == 0;
-	err = writeback_start(mm);
+	err = flusher_start(mm);
 	if (!err)
 		err = kswapd_start(mm);
 	return err;
@@ -170,6 +170,9 @@ struct mm *mm_create(const struct mm_config *config, int *err)
 	lruvec_init(&mm->lru);
 	shrinker_list_init(&mm->shrinkers);
 	writeback_init(&mm->writeback);
+	dirty_list_init(&mm->dirty_list);
+	dirty_rate_init(&mm->dirty_rate);
+	flusher_init(&mm->flusher);
 	kswapd_init(&mm->kswapd);
 	balloon_init(&mm->balloon);
 	scan_crew_init(&mm->scan_crew);
@@ -183,7 +186,7 @@ struct mm *mm_create(const struct mm_config *config, int *err)
 
 out_daemons:
 	kswapd_stop(mm);
-	writeback_stop(mm);
+	flusher_stop(mm);
 	if (mm->io)
 		page_io_stop(mm->io);
 out_arena:
@@ -198,7 +201,7 @@ void mm_destroy(struct mm *mm)
 	/* What hangs on purpose must not keep the flusher. */
 	page_io_limit_hangs(mm->io, 0);
 	kswapd_stop(mm);
-	writeback_stop(mm);
+	flusher_stop(mm);
 	page_io_stop(mm->io);
 	lru_drain(mm);
 	ASSERT(page_refs(mm->zero_page) == 1);

@@ -10,7 +10,10 @@
 #include "mm/address_space.h"
 #include "mm/arena.h"
 #include "mm/balloon.h"
+#include "mm/dirty_limit.h"
+#include "mm/dirty_list.h"
 #include "mm/fault.h"
+#include "mm/flusher.h"
 #include "mm/kmalloc.h"
 #include "mm/kswapd.h"
 #include "mm/lru.h"
@@ -68,6 +71,9 @@ struct mm {
 	struct mapping_table *mappings;
 	struct shrinker_list shrinkers;
 	struct writeback writeback;
+	struct dirty_list dirty_list;
+	struct dirty_rate dirty_rate;
+	struct flusher flusher;
 	struct kswapd kswapd;
 	struct balloon balloon;
 	struct scan_crew scan_crew; /* of kswapd, while there is swap */

@@ -17,9 +17,9 @@ static bool is_on_its_way(struct mm *mm)
 	bool dirty = vmstat_read(mm, NR_FILE_DIRTY) > 0;
 
 	if (dirty)
-		writeback_wake(mm);
+		flusher_wake(mm);
 	/* In this order: a page that leaves one count is in the other before. */
-	return (dirty && !atomic_load(&mm->writeback.stuck)) ||
+	return (dirty && !atomic_load(&mm->flusher.stuck)) ||
 	       vmstat_read(mm, NR_WRITEBACK) > 0 ||
 	       vmstat_read(mm, NR_SWAP_PENDING) > 0 ||
 	       atomic_load(&mm->swap_compacting) ||

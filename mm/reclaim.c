@@ -356,8 +356,8 @@ void reclaim_round(struct mm *mm, struct scan_control *sc)
 	shrinker_scan_all(mm, sc->priority);
 	if (sc->nr_reclaimed < sc->nr_to_reclaim)
 		sc->nr_reclaimed += slab_reap(mm);
-	if (sc->nr_dirty > 0 && !atomic_load(&mm->writeback.stuck))
-		writeback_wake(mm);
+	if (sc->nr_dirty > 0 && !atomic_load(&mm->flusher.stuck))
+		flusher_wake(mm);
 }
 
 unsigned long reclaim_direct(struct mm *mm, gfp_t gfp)

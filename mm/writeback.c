@@ -9,8 +9,8 @@
  *       dirty again, and it is written once more.
  *   (3) A page that could not be written becomes dirty before its writeback
  *       ends: it is never clean in between.
- *   (4) A mapping is on the dirty list from its first dirty page until it has
- *       neither dirty pages nor writeback, and "held" for as long.
+ *   (4) A mapping is held by its place on the dirty list (mm/dirty_list.c) from
+ *       its first dirty page until it has neither dirty pages nor writeback.
  */
 #include "mm/writeback.h"
 
@@ -21,57 +21,17 @@
 
 #include <errno.h>
 
-/* After an error a mapping rests, so that a dead disk costs no CPU. */
-#define RETRY_NS (1 * NSEC_PER_SEC)
-
-/* A pass over one mapping ends after this many pages, for the others' sake. */
-enum { PASS_PAGES = 4096 };
-
-/* Looked at again this often, where nothing says when. */
-#define WAIT_AGAIN_NS (10 * NSEC_PER_MSEC)
-
 /* 16 MiB under way keep any disk busy; a quarter is kept for fsync(2). */
 enum { IN_FLIGHT_MAX = 4096, IN_FLIGHT_SYNC = 1024 };
 
-/* Taken for the first estimate of the rate; corrected within a second. */
-enum { FIRST_PAGES_PER_SEC = 25600 };
-
 void writeback_init(struct writeback *wb)
 {
-	*wb = (struct writeback){ .running = false };
+	*wb = (struct writeback){ .nr_runs_ended = 0 };
 	mutex_init(&wb->lock);
-	cond_init(&wb->work);
-	list_init(&wb->dirty);
-	mutex_init(&wb->progress_lock);
 	cond_init(&wb->progress);
-	atomic_store(&wb->pages_per_sec, FIRST_PAGES_PER_SEC);
 }
 
 /* --- the state of a page ------------------------------------------------ */
-
-/* Returns whether it was not there yet: it must be held then (4). */
-static bool put_on_dirty_list(struct address_space *m) must_hold(m->lock)
-{
-	struct writeback *wb = &m->mm->writeback;
-	bool added = false;
-
-	/* It leaves the list with both locks held: no need for the other. */
-	if (atomic_load(&m->on_dirty_list))
-		return false;
-	mutex_lock(&wb->lock);
-	if (!m->on_dirty_list) {
-		m->on_dirty_list = true;
-		m->dirtied_ns = os_now_ns();
-		m->retry_ns = m->kicked_ns = 0;
-		atomic_store(&m->wb_leave, false);
-		/* All it has is newer than every sync that has begun. */
-		m->sync_pass = wb->pass;
-		list_add_tail(&wb->dirty, &m->dirty_link);
-		added = true;
-	}
-	mutex_unlock(&wb->lock);
-	return added;
-}
 
 static void dirty_locked(struct address_space *m, struct page *page)
 	must_hold(m->lock)
@@ -95,7 +55,7 @@ void page_set_dirty(struct address_space *m, struct page *page)
 		return;
 	}
 	dirty_locked(m, page);
-	listed = put_on_dirty_list(m);
+	listed = dirty_list_add(m);
 	mutex_unlock(&m->lock);
 	/* It cannot become clean before the caller unlocks the page. */
 	if (listed)
@@ -153,28 +113,6 @@ static bool begin_writeback(struct address_space *m, struct page *page)
 	return begun;
 }
 
-static void wake_flusher(struct mm *mm, bool all)
-{
-	struct writeback *wb = &mm->writeback;
-
-	/* It will look again, and at what was done before this. */
-	if (atomic_load(&wb->wanted) && (!all || atomic_load(&wb->want_all)))
-		return;
-	mutex_lock(&wb->lock);
-	wb->want_all |= all;
-	if (!wb->wanted) {
-		wb->wanted = true;
-		vmstat_inc(mm, FLUSHER_WAKE);
-		cond_signal(&wb->work);
-	}
-	mutex_unlock(&wb->lock);
-}
-
-void writeback_wake(struct mm *mm)
-{
-	wake_flusher(mm, true);
-}
-
 /*
  * Returns whether the mapping may leave the list, and soon. If it was a sync
  * that wrote it, it is in use, and dirty again in no time: it leaves at the
@@ -221,10 +159,10 @@ void writeback_note_progress(struct mm *mm)
 {
 	struct writeback *wb = &mm->writeback;
 
-	mutex_lock(&wb->progress_lock);
+	mutex_lock(&wb->lock);
 	wb->nr_runs_ended++;
 	cond_broadcast(&wb->progress);
-	mutex_unlock(&wb->progress_lock);
+	mutex_unlock(&wb->lock);
 }
 
 void writeback_wait_progress(struct mm *mm, uint64_t timeout_ns)
@@ -232,31 +170,26 @@ void writeback_wait_progress(struct mm *mm, uint64_t timeout_ns)
 	struct writeback *wb = &mm->writeback;
 	uint64_t until = os_now_ns() + timeout_ns, seen, now;
 
-	mutex_lock(&wb->progress_lock);
+	mutex_lock(&wb->lock);
 	seen = wb->nr_runs_ended;
 	while (seen == wb->nr_runs_ended && (now = os_now_ns()) < until)
-		cond_timedwait(&wb->progress, &wb->progress_lock, until - now);
-	mutex_unlock(&wb->progress_lock);
+		cond_timedwait(&wb->progress, &wb->lock, until - now);
+	mutex_unlock(&wb->lock);
 }
 
 void page_run_write_done(struct page_run *run, int err)
 {
 	struct address_space *m = run->mapping;
 	struct mm *mm = m->mm;
-	struct writeback *wb = &mm->writeback;
 	bool may_leave;
 
 	if (err) {
 		vmstat_inc(mm, WRITE_IO_ERROR);
 		errseq_set(&m->wb_err, err);
-		mutex_lock(&wb->lock);
-		m->kicked_ns = os_now_ns();
-		m->retry_ns = m->kicked_ns + RETRY_NS;
-		m->wb_now = true; /* then, whatever its age */
-		mutex_unlock(&wb->lock);
+		dirty_list_retry_later(m);
 	} else {
 		vmstat_add(mm, NR_WRITTEN, run->nr);
-		atomic_store(&wb->stuck, false);
+		atomic_store(&mm->flusher.stuck, false);
 	}
 	/* Held by its place on the dirty list, so m stays (4). */
 	may_leave = end_writeback(run, err);
@@ -265,7 +198,7 @@ void page_run_write_done(struct page_run *run, int err)
 	mempool_free(&mm->runs, run);
 	writeback_note_progress(mm);
 	if (may_leave)
-		wake_flusher(mm, false);
+		flusher_look(mm);
 }
 
 static struct page *next_tagged(struct address_space *m, pgoff_t *index,
@@ -280,17 +213,6 @@ static struct page *next_tagged(struct address_space *m, pgoff_t *index,
 	mutex_unlock(&m->lock);
 	return page;
 }
-
-struct write_pass {
-	pgoff_t first, last;
-	bool wait;	     /* for locks, and for earlier writeback */
-	enum xa_tag tag;     /* which pages */
-	unsigned long quota; /* pages */
-	unsigned long nr;    /* pages begun */
-	pgoff_t next;	     /* to go on with when the quota was used up */
-	bool skipped;	     /* some that were locked, from, to: */
-	pgoff_t skipped_first, skipped_last;
-};
 
 static void run_submit(struct page_run *run)
 {
@@ -315,7 +237,7 @@ static struct page_run *run_open(struct address_space *m,
 
 	while (vmstat_read(mm, NR_WRITEBACK) > max) {
 		page_io_kick(mm->io);
-		writeback_wait_progress(mm, WAIT_AGAIN_NS);
+		writeback_wait_progress(mm, WRITEBACK_WAIT_NS);
 	}
 	run = mempool_alloc(&mm->runs, GFP_MEMALLOC);
 	if (!run) {
@@ -409,7 +331,7 @@ static bool take_page(struct address_space *m, struct page *page,
 		page_io_kick(m->mm->io);
 	do {
 		if (frozen) /* by somebody who holds no page */
-			writeback_wait_progress(m->mm, WAIT_AGAIN_NS);
+			writeback_wait_progress(m->mm, WRITEBACK_WAIT_NS);
 		if (!lock_page(m, page, p))
 			return false;
 		if (page->mapping == m->id && !page_test(page, PG_writeback))
@@ -452,8 +374,7 @@ static struct page_run *take_alone(struct address_space *m, pgoff_t *index,
 	return run;
 }
 
-/* Write what is tagged in the range, next to each other in one run. */
-static void write_pages(struct address_space *m, struct write_pass *p)
+void mapping_write(struct address_space *m, struct write_pass *p)
 {
 	struct mm *mm = m->mm;
 	pgoff_t index = p->first;
@@ -492,9 +413,9 @@ void mapping_flush(struct address_space *m)
 {
 	struct write_pass p = { .last = UINT64_MAX,
 				.tag = XA_DIRTY,
-				.quota = PASS_PAGES };
+				.quota = WRITE_PASS_PAGES };
 
-	write_pages(m, &p);
+	mapping_write(m, &p);
 }
 
 void mapping_wait_writeback(struct address_space *m, pgoff_t first,
@@ -525,7 +446,7 @@ int mapping_sync(struct address_space *m, pgoff_t first, pgoff_t last)
 	errors = atomic_load(&m->nr_write_errors);
 	xa_tag_range(&m->pages, first, last, XA_DIRTY, XA_TOWRITE);
 	mutex_unlock(&m->lock);
-	write_pages(m, &p);
+	mapping_write(m, &p);
 	mapping_wait_writeback(m, first, last);
 	if (atomic_load(&m->nr_write_errors) == errors)
 		return 0;
@@ -545,452 +466,4 @@ void mapping_thaw(struct address_space *m)
 	ASSERT(m->nr_freezers > 0);
 	m->nr_freezers--;
 	mutex_unlock(&m->lock);
-}
-
-/* --- the list, and the flusher ------------------------------------------- */
-
-void writeback_kick(struct address_space *m)
-{
-	struct writeback *wb = &m->mm->writeback;
-	bool listed;
-
-	mutex_lock(&wb->lock);
-	listed = m->on_dirty_list;
-	if (listed) {
-		m->wb_now = true;
-		m->kicked_ns = os_now_ns();
-		atomic_store(&m->wb_leave, true);
-	}
-	mutex_unlock(&wb->lock);
-	if (listed)
-		wake_flusher(m->mm, false);
-}
-
-static bool over_background(struct mm *mm)
-{
-	unsigned long background, limit;
-
-	writeback_limits(mm, &background, &limit);
-	return vmstat_read(mm, NR_FILE_DIRTY) > background;
-}
-
-/* Dirty pages above the middle between the two marks; 0: none. */
-static unsigned long pressure(struct mm *mm)
-{
-	unsigned long background, limit;
-	unsigned long dirty = vmstat_read(mm, NR_FILE_DIRTY);
-
-	writeback_limits(mm, &background, &limit);
-	limit = (background + limit) / 2;
-	return dirty > limit ? dirty - limit : 0;
-}
-
-bool writeback_pressed(struct mm *mm)
-{
-	return pressure(mm) > 0;
-}
-
-/* Are its pages to wait for a sync? */
-static bool is_held_back(struct address_space *m)
-{
-	return m->ops->hold_back && m->ops->hold_back(m);
-}
-
-/*
- * One that is due and that nobody is at; it is then busy. Or NULL. Says whether
- * some rest after an error, and whether others could be written.
- */
-static struct address_space *take_due(struct mm *mm, bool all, uint64_t pass,
-				      bool *resting, bool *others)
-{
-	struct writeback *wb = &mm->writeback;
-	uint64_t now = os_now_ns();
-	uint64_t expire =
-		vm_get(mm, VM_DIRTY_EXPIRE_CENTISECS) * 10 * NSEC_PER_MSEC;
-	struct address_space *m, *due = NULL;
-	bool pressed = writeback_pressed(mm);
-
-	mutex_lock(&wb->lock);
-	list_for_each_entry(m, &wb->dirty, struct address_space, dirty_link) {
-		bool clean = m->nr_dirty == 0 && m->nr_writeback == 0;
-
-		if (m->wb_busy || m->flush_pass == pass) {
-			*others |= m->wb_busy;
-			continue;
-		}
-		m->flush_pass = pass;
-		if (!clean && !pressed && is_held_back(m)) {
-			*resting = true;
-			continue;
-		}
-		if (!clean && m->retry_ns > now) {
-			*resting = true;
-			continue;
-		}
-		if (clean || all || m->wb_now ||
-		    m->dirtied_ns + expire <= now) {
-			m->wb_busy = true;
-			m->wb_now = false;
-			due = m;
-			break;
-		}
-		*others = true;
-	}
-	mutex_unlock(&wb->lock);
-	return due;
-}
-
-/*
- * Off the list if it is clean; then its owner hears of it (4). started_ns: all
- * that was dirty then has been begun; 0: not all of it. sync_pass: the
- * writeback_sync() that did it, or 0.
- */
-static void put_back(struct address_space *m, uint64_t started_ns,
-		     uint64_t sync_pass)
-{
-	struct mm *mm = m->mm;
-	struct writeback *wb = &mm->writeback;
-	bool clean;
-
-	mutex_lock(&m->lock);
-	mutex_lock(&wb->lock);
-	clean = m->nr_dirty == 0 && m->nr_writeback == 0;
-	if (clean) {
-		list_del(&m->dirty_link);
-		m->on_dirty_list = false;
-		m->round.under_way = false;
-		wb->nr_releasing++;
-	} else {
-		if (started_ns)
-			m->dirtied_ns = started_ns;
-		/* The rest, or what came since, at the next pass. */
-		if (m->kicked_ns >= started_ns)
-			m->wb_now = true;
-		list_move_tail(&wb->dirty, &m->dirty_link);
-	}
-	m->wb_busy = false;
-	m->sync_pass = max_of(m->sync_pass, sync_pass);
-	mutex_unlock(&wb->lock);
-	mutex_unlock(&m->lock);
-	if (!clean)
-		return;
-	m->ops->written(m);
-	m->ops->release(m);
-	mutex_lock(&wb->lock);
-	wb->nr_releasing--;
-	mutex_unlock(&wb->lock);
-	writeback_note_progress(mm);
-}
-
-static void update_rate(struct mm *mm, uint64_t *then_ns, unsigned long *then)
-{
-	uint64_t now = os_now_ns();
-	unsigned long written = vmstat_read(mm, NR_WRITTEN);
-	uint64_t rate;
-
-	if (now - *then_ns < 200 * NSEC_PER_MSEC)
-		return;
-	if (written > *then && vmstat_read(mm, NR_WRITEBACK) > 0) {
-		rate = (written - *then) * NSEC_PER_SEC / (now - *then_ns);
-		rate = (3 * atomic_load(&mm->writeback.pages_per_sec) + rate) /
-		       4;
-		atomic_store(&mm->writeback.pages_per_sec, max_of(rate, 64ul));
-	}
-	*then_ns = now;
-	*then = written;
-}
-
-/* What the next pass of the round begins with. Returns false: it has ended. */
-static bool round_goes_on(struct flush_round *r, const struct write_pass *p)
-{
-	if (p->skipped) {
-		r->skipped_first =
-			r->skipped ? min_of(r->skipped_first, p->skipped_first)
-				   : p->skipped_first;
-		r->skipped_last =
-			r->skipped ? max_of(r->skipped_last, p->skipped_last)
-				   : p->skipped_last;
-		r->skipped = true;
-	}
-	r->under_way = true;
-	if (p->next > 0) {
-		r->first = p->next;
-	} else if (r->skipped) {
-		r->first = r->skipped_first;
-		r->last = r->skipped_last;
-		r->skipped = false;
-	} else {
-		r->under_way = false;
-	}
-	return r->under_way;
-}
-
-/* One pass over a mapping that is busy for us. Returns how many pages begun. */
-static unsigned long flush_mapping(struct address_space *m)
-{
-	struct flush_round *r = &m->round;
-	struct write_pass p = { .tag = XA_DIRTY, .quota = PASS_PAGES };
-
-	if (!r->under_way)
-		*r = (struct flush_round){ .last = UINT64_MAX,
-					   .began_ns = os_now_ns() };
-	p.first = r->first;
-	p.last = r->last;
-	if (is_held_back(m)) /* no more than must be */
-		p.quota = min_of(p.quota, pressure(m->mm));
-	if (p.quota > 0)
-		write_pages(m, &p);
-	/* From then on m may be gone. */
-	put_back(m, round_goes_on(r, &p) ? 0 : r->began_ns, 0);
-	return p.nr;
-}
-
-static void flusher_pass(struct mm *mm, bool all, uint64_t pass)
-{
-	bool resting = false, others = false, again = false;
-	unsigned long begun = 0;
-	struct address_space *m;
-
-	vmstat_inc(mm, FLUSHER_RUN);
-	while ((m = take_due(mm, all || over_background(mm), pass, &resting,
-			     &others))) {
-		unsigned long nr = flush_mapping(m);
-
-		begun += nr;
-		again |= nr >= PASS_PAGES;
-	}
-	if (again)
-		wake_flusher(mm, all);
-	/* All that is dirty rests after an error: waiting would not help. */
-	atomic_store(&mm->writeback.stuck,
-		     resting && !others && begun == 0 &&
-			     vmstat_read(mm, NR_WRITEBACK) == 0);
-}
-
-static void flusher_main(void *arg)
-{
-	struct mm *mm = arg;
-	struct writeback *wb = &mm->writeback;
-	uint64_t then_ns = os_now_ns();
-	unsigned long then = 0;
-
-	mutex_lock(&wb->lock);
-	while (!wb->stop) {
-		uint64_t pass;
-		bool all;
-
-		if (!wb->wanted)
-			cond_timedwait(
-				&wb->work, &wb->lock,
-				vm_get(mm, VM_DIRTY_WRITEBACK_CENTISECS) * 10 *
-					NSEC_PER_MSEC);
-		all = wb->want_all;
-		wb->wanted = wb->want_all = false;
-		pass = ++wb->pass;
-		mutex_unlock(&wb->lock);
-		flusher_pass(mm, all, pass);
-		update_rate(mm, &then_ns, &then);
-		mutex_lock(&wb->lock);
-	}
-	mutex_unlock(&wb->lock);
-}
-
-int writeback_start(struct mm *mm)
-{
-	int err = os_thread_start(&mm->writeback.flusher, "flusher",
-				  flusher_main, mm);
-
-	mm->writeback.running = err == 0;
-	return err;
-}
-
-void writeback_stop(struct mm *mm)
-{
-	struct writeback *wb = &mm->writeback;
-
-	mutex_lock(&wb->lock);
-	wb->stop = true;
-	cond_signal(&wb->work);
-	mutex_unlock(&wb->lock);
-	if (wb->running)
-		os_thread_join(&wb->flusher);
-	wb->running = false;
-}
-
-/* The next of group that no sync of this pass or a later one has done. */
-static struct address_space *next_of_group(struct mm *mm, const void *group,
-					   uint64_t pass)
-{
-	struct writeback *wb = &mm->writeback;
-	struct address_space *m, *found = NULL;
-
-	mutex_lock(&wb->lock);
-	list_for_each_entry(m, &wb->dirty, struct address_space, dirty_link)
-		if ((!group || m->group == group) && m->sync_pass < pass &&
-		    !m->wb_busy) {
-			m->wb_busy = true;
-			found = m;
-			break;
-		}
-	mutex_unlock(&wb->lock);
-	return found;
-}
-
-/* One that another thread is still at. */
-static bool any_undone(struct mm *mm, const void *group, uint64_t pass)
-{
-	struct writeback *wb = &mm->writeback;
-	struct address_space *m;
-	bool undone;
-
-	mutex_lock(&wb->lock);
-	undone = wb->nr_releasing > 0; /* its times are being put back */
-	list_for_each_entry(m, &wb->dirty, struct address_space, dirty_link)
-		undone |= (!group || m->group == group) && m->sync_pass < pass;
-	mutex_unlock(&wb->lock);
-	return undone;
-}
-
-/* The error of a mapping that could not be written since then, or 0. */
-static int error_since(struct mm *mm, const void *group, uint64_t since_ns)
-{
-	struct writeback *wb = &mm->writeback;
-	struct address_space *m;
-	int err = 0;
-
-	mutex_lock(&wb->lock);
-	list_for_each_entry(m, &wb->dirty, struct address_space, dirty_link)
-		if ((!group || m->group == group) && m->nr_dirty > 0 &&
-		    m->retry_ns >= since_ns + RETRY_NS)
-			err = errseq_peek(&m->wb_err);
-	mutex_unlock(&wb->lock);
-	return err;
-}
-
-/*
- * A sync that began later has a higher pass: what it did after our beginning
- * counts for us as well, its errors too; what an earlier one did does not.
- */
-int writeback_sync(struct mm *mm, const void *group)
-{
-	struct writeback *wb = &mm->writeback;
-	uint64_t began = os_now_ns();
-	struct address_space *m;
-	uint64_t pass;
-	int err = 0;
-
-	mutex_lock(&wb->lock);
-	pass = ++wb->pass;
-	mutex_unlock(&wb->lock);
-	do {
-		while ((m = next_of_group(mm, group, pass))) {
-			uint64_t started = os_now_ns();
-			int e = mapping_sync(m, 0, UINT64_MAX);
-
-			err = err ? err : e;
-			put_back(m, started, pass);
-		}
-		if (!any_undone(mm, group, pass))
-			break;
-		writeback_wait_progress(mm, WAIT_AGAIN_NS);
-	} while (true);
-	return err ? err : error_since(mm, group, began);
-}
-
-void writeback_for_each(struct mm *mm, const void *group,
-			void (*fn)(struct address_space *m, void *arg),
-			void *arg)
-{
-	struct writeback *wb = &mm->writeback;
-	struct address_space *m;
-
-	mutex_lock(&wb->lock);
-	list_for_each_entry(m, &wb->dirty, struct address_space, dirty_link)
-		if (!group || m->group == group)
-			fn(m, arg);
-	mutex_unlock(&wb->lock);
-}
-
-static void count_mapping(struct address_space *m, void *arg)
-{
-	(void)m;
-	++*(unsigned int *)arg;
-}
-
-bool writeback_busy(struct mm *mm, const void *group)
-{
-	struct writeback *wb = &mm->writeback;
-	unsigned int nr = 0;
-	bool releasing;
-
-	writeback_for_each(mm, group, count_mapping, &nr);
-	mutex_lock(&wb->lock);
-	releasing = wb->nr_releasing > 0;
-	mutex_unlock(&wb->lock);
-	return nr > 0 || releasing;
-}
-
-static void add_bytes(struct address_space *m, void *arg)
-{
-	*(uint64_t *)arg += (m->nr_dirty + m->nr_writeback) << PAGE_SHIFT;
-}
-
-uint64_t writeback_bytes(struct mm *mm, const void *group)
-{
-	uint64_t bytes = 0;
-
-	writeback_for_each(mm, group, add_bytes, &bytes);
-	return bytes;
-}
-
-/* --- who is slowed down --------------------------------------------------- */
-
-void writeback_limits(struct mm *mm, unsigned long *background,
-		      unsigned long *limit)
-{
-	unsigned long dirtyable = page_alloc_nr_free(mm) +
-				  vmstat_read(mm, NR_INACTIVE_FILE) +
-				  vmstat_read(mm, NR_ACTIVE_FILE);
-	unsigned long ratio = vm_get(mm, VM_DIRTY_RATIO);
-	unsigned long bg_ratio = vm_get(mm, VM_DIRTY_BACKGROUND_RATIO);
-
-	*limit = max_of(dirtyable * ratio / 100, 32ul);
-	*background = dirtyable * bg_ratio / 100;
-	if (*background >= *limit)
-		*background = *limit / 2;
-}
-
-bool dirty_limit_reached(struct mm *mm)
-{
-	unsigned long background, limit;
-
-	writeback_limits(mm, &background, &limit);
-	return vmstat_read(mm, NR_FILE_DIRTY) + vmstat_read(mm, NR_WRITEBACK) >=
-		       limit &&
-	       !atomic_load(&mm->writeback.stuck);
-}
-
-uint64_t balance_dirty_pages(struct mm *mm, unsigned long nr)
-{
-	unsigned long background, limit, dirty, freerun;
-	uint64_t rate, pause;
-
-	writeback_limits(mm, &background, &limit);
-	dirty = vmstat_read(mm, NR_FILE_DIRTY) + vmstat_read(mm, NR_WRITEBACK);
-	if (dirty > background)
-		writeback_wake(mm);
-	freerun = (background + limit) / 2;
-	if (dirty <= freerun)
-		return 0;
-	vmstat_inc(mm, BALANCE_DIRTY_PAUSE);
-	/*
-	 * At the middle between freerun and limit a writer gets what the disk
-	 * takes, below more, above less; at the limit it waits.
-	 */
-	if (dirty >= limit)
-		return BALANCE_PAUSE_MAX;
-	rate = atomic_load(&mm->writeback.pages_per_sec);
-	pause = nr * NSEC_PER_SEC / rate * (dirty - freerun) /
-		max_of((limit - freerun) / 2, 1ul);
-	return min_of(pause, (uint64_t)BALANCE_PAUSE_MAX);
 }

@@ -1,56 +1,48 @@
 /*
- * writeback.h - dirty pages, when they go out, and who is slowed down (Linux:
- * mm/page-writeback.c, fs/fs-writeback.c).
+ * writeback.h - dirty pages of one mapping, and how they go out (Linux:
+ * mm/page-writeback.c).
  *
- *	          background      (bg + limit) / 2        limit
- *	dirty  ───────┼───────────────────┼─────────────────┼───►
- *	          the flusher       writers pause,     writers wait
- *	          starts            longer and longer
- *
- * A mapping with dirty pages is on one list, oldest first, until it is clean.
- * The flusher takes those that are old enough, or all of them above the
- * background mark; contiguous dirty pages leave in one run. A run that fails
- * makes its pages dirty again; nothing is dropped because of an error.
+ * Contiguous dirty pages leave in one run. A run that fails makes its pages
+ * dirty again; nothing is dropped because of an error. Which mapping is written
+ * when is the flusher's (mm/flusher.h), or a sync's (mm/dirty_list.h).
  */
 #ifndef MM_WRITEBACK_H
 #define MM_WRITEBACK_H
 
 #include "mm/address_space.h"
 
+/* Looked at again this often, where nothing says when. */
+#define WRITEBACK_WAIT_NS (10 * NSEC_PER_MSEC)
+
 struct writeback {
 	struct mutex lock;
-	struct list_head dirty; /* mappings, oldest first (lock) */
-	struct cond work;	/* something for the flusher */
-	struct os_thread flusher;
-	bool running;		   /* (lock) */
-	bool stop;		   /* (lock) */
-	_Atomic bool wanted;	   /* set with (lock), read at any time */
-	_Atomic bool want_all;	   /* not only what is old enough (likewise) */
-	uint64_t pass;		   /* of writeback_sync() (lock) */
-	unsigned int nr_releasing; /* off the list, owner being told (lock) */
-	_Atomic bool
-		stuck; /* the last pass wrote nothing: errors, or held back */
-	_Atomic uint64_t pages_per_sec; /* written lately */
-
-	struct mutex progress_lock;
 	struct cond progress;	/* a run has ended */
-	uint64_t nr_runs_ended; /* (progress_lock) */
+	uint64_t nr_runs_ended; /* (lock) */
 };
 
 void writeback_init(struct writeback *wb);
-/* 0 or -errno. */
-int writeback_start(struct mm *mm);
-/* Stops the flusher; dirty pages stay dirty. */
-void writeback_stop(struct mm *mm);
 
 /* Mark a locked page of m dirty. */
 void page_set_dirty(struct address_space *m, struct page *page);
 /* Its contents are void: not dirty after all. Page locked. */
 void page_cancel_dirty(struct address_space *m, struct page *page);
 
-/* Start writing now: of everything, or of one mapping (its last close). */
-void writeback_wake(struct mm *mm);
-void writeback_kick(struct address_space *m);
+/* A pass over one mapping ends after this many pages, for the others' sake. */
+enum { WRITE_PASS_PAGES = 4096 };
+
+struct write_pass {
+	pgoff_t first, last;
+	bool wait;	     /* for locks, and for earlier writeback */
+	enum xa_tag tag;     /* which pages */
+	unsigned long quota; /* pages */
+	unsigned long nr;    /* pages begun */
+	pgoff_t next;	     /* to go on with when the quota was used up */
+	bool skipped;	     /* some that were locked, from, to: */
+	pgoff_t skipped_first, skipped_last;
+};
+
+/* Begin to write what is tagged, next to each other in one run. */
+void mapping_write(struct address_space *m, struct write_pass *p);
 
 /*
  * Write the dirty pages of [first, last] that are dirty now, and wait until
@@ -72,37 +64,6 @@ void mapping_wait_writeback(struct address_space *m, pgoff_t first,
  */
 void mapping_freeze(struct address_space *m);
 void mapping_thaw(struct address_space *m);
-
-/*
- * Write everything that is dirty now in mappings of group (NULL: of all), and
- * wait. Returns 0 or the first error.
- */
-int writeback_sync(struct mm *mm, const void *group);
-/* Bytes dirty or in flight in mappings of group. */
-uint64_t writeback_bytes(struct mm *mm, const void *group);
-
-/* Is anything of group on the list still, if only to be told it is clean? */
-bool writeback_busy(struct mm *mm, const void *group);
-/* Call fn for each mapping of group with dirty pages; fn must not block. */
-void writeback_for_each(struct mm *mm, const void *group,
-			void (*fn)(struct address_space *m, void *arg),
-			void *arg);
-
-/* The two marks, in pages. */
-void writeback_limits(struct mm *mm, unsigned long *background,
-		      unsigned long *limit);
-/* Is more dirty than writers may make without a pause? */
-bool writeback_pressed(struct mm *mm);
-
-/*
- * For one who has just dirtied nr pages: how long to pause, in ns, at most
- * BALANCE_PAUSE_MAX; 0: go on. Wakes the flusher when it is time.
- */
-uint64_t balance_dirty_pages(struct mm *mm, unsigned long nr);
-#define BALANCE_PAUSE_MAX (200 * NSEC_PER_MSEC) /* as the kernel's */
-
-/* Is there so much dirty that writers must wait, and would that help? */
-bool dirty_limit_reached(struct mm *mm);
 
 /* Wake those who sleep in writeback_wait_progress(): something has got on. */
 void writeback_note_progress(struct mm *mm);

@@ -85,7 +85,7 @@ static enum pageout_result ops_pageout(struct address_space *m,
 	if (sim_chance(20))
 		return PAGEOUT_KEEP;
 	sim_no_sleep_begin();
-	writeback_kick(m);
+	flusher_kick(m);
 	sim_no_sleep_end();
 	return PAGEOUT_STARTED;
 }

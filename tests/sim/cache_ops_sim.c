@@ -408,7 +408,7 @@ void op_sync_all(struct actor *a)
 		w->files[i]->users++;
 	}
 	mutex_unlock(&w->lock);
-	err = writeback_sync(w->mm, sim_chance(50) ? w : NULL);
+	err = dirty_list_sync(w->mm, sim_chance(50) ? w : NULL);
 	for (unsigned int i = 0; i < w->nr_files; i++) {
 		if (!err)
 			snapshot_check(&s[i], 0, UINT64_MAX, false);

@@ -123,10 +123,10 @@ static void op_rare(struct actor *a, struct file *f)
 		page_alloc_drain(mm);
 		break;
 	case 3:
-		writeback_wake(mm);
+		flusher_wake(mm);
 		break;
 	case 4:
-		writeback_kick(&f->mapping);
+		flusher_kick(&f->mapping);
 		break;
 	case 5:
 		mapping_flush(&f->mapping);
@@ -281,7 +281,7 @@ static void settle(struct world *w)
 	int err = -EIO;
 
 	for (int i = 0; i < 10 && err; i++) {
-		err = writeback_sync(mm, NULL);
+		err = dirty_list_sync(mm, NULL);
 		os_sleep_ns(NSEC_PER_SEC);
 	}
 	if (err)

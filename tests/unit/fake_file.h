@@ -208,7 +208,7 @@ static inline void fake_settle(struct fake_file *f)
 	while (atomic_load(&f->held) > 0) {
 		while (fake_complete(f))
 			;
-		writeback_sync(f->mapping.mm, f->mapping.group);
+		dirty_list_sync(f->mapping.mm, f->mapping.group);
 		unit_nap();
 	}
 }

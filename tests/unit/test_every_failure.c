@@ -270,7 +270,7 @@ static bool has_words(const void *data, uint64_t word)
 static void settle_file(struct disk_file *f)
 {
 	while (atomic_load(&f->held) > 0)
-		writeback_sync(f->mapping.mm, f->mapping.group);
+		dirty_list_sync(f->mapping.mm, f->mapping.group);
 	page_cache_truncate(&f->mapping, 0);
 	assert_true(address_space_is_empty(&f->mapping));
 }
@@ -525,7 +525,7 @@ static int reserve_some(void *arg)
 static void quiet_swap(struct test *t)
 {
 	kswapd_stop(t->mm);
-	writeback_stop(t->mm);
+	flusher_stop(t->mm);
 	unit_pin(0);
 }
 

@@ -59,7 +59,7 @@ static void check_states(void)
 	assert_int_equal(f->mapping.nr_dirty, nr);
 	assert_int_equal(f->mapping.nr_writeback, 0);
 	assert_int_equal(vmstat_read(f->mapping.mm, NR_FILE_DIRTY), nr);
-	assert_int_equal(writeback_bytes(f->mapping.mm, f), nr * PAGE_SIZE);
+	assert_int_equal(dirty_list_bytes(f->mapping.mm, f), nr * PAGE_SIZE);
 	assert_int_equal(address_space_is_clean(&f->mapping), nr == 0);
 	mutex_lock(&f->mapping.lock);
 	xa_check(&f->mapping.pages);
@@ -193,9 +193,9 @@ static void sync_leaves_others_alone(void **state)
 	sync_range(0, UINT64_MAX);
 	assert_int_equal(other->nr_log, 0);
 	assert_true(fake_test(other, 5, PG_dirty));
-	assert_int_equal(writeback_sync(*state, f), 0);
+	assert_int_equal(dirty_list_sync(*state, f), 0);
 	assert_int_equal(other->nr_log, 0);
-	assert_int_equal(writeback_sync(*state, NULL), 0);
+	assert_int_equal(dirty_list_sync(*state, NULL), 0);
 	assert_int_equal(atomic_load(&other->disk[5]), 55);
 	fake_destroy(other);
 	fake_destroy(f);
@@ -210,10 +210,10 @@ static void dirty_mappings_are_held(void **state)
 		write_page(1);
 		write_page(2);
 		assert_int_equal(f->held, 1);
-		assert_int_equal(writeback_sync(*state, f), 0);
+		assert_int_equal(dirty_list_sync(*state, f), 0);
 		assert_int_equal(f->held, 0);
 		assert_int_equal(f->nr_settled, n + 1);
-		assert_int_equal(writeback_bytes(*state, f), 0);
+		assert_int_equal(dirty_list_bytes(*state, f), 0);
 	}
 	fake_destroy(f);
 }
@@ -463,13 +463,13 @@ static void a_page_is_counted_once(void **state)
 
 static void sync_all_main(void *arg)
 {
-	sync_result = writeback_sync(arg, NULL);
+	sync_result = dirty_list_sync(arg, NULL);
 	atomic_store(&sync_ended, true);
 }
 
 static void sync_second_main(void *arg)
 {
-	writeback_sync(arg, NULL);
+	dirty_list_sync(arg, NULL);
 }
 
 /*
@@ -561,7 +561,7 @@ static void limits_are_shares_of_what_can_be_dirty(void **state)
 		assert_int_equal(
 			vm_set(mm, VM_DIRTY_BACKGROUND_RATIO, (long)bg_ratio),
 			0);
-		writeback_limits(mm, &bg, &limit);
+		dirty_limits(mm, &bg, &limit);
 		assert_int_equal(limit, max_of(all * ratio / 100, 32ul));
 		if (all * bg_ratio / 100 < limit)
 			assert_int_equal(bg, all * bg_ratio / 100);
@@ -583,7 +583,7 @@ static void writers_pause_between_the_middle_and_the_limit(void **state)
 
 		assert_int_equal(fake_write(big, nr, nr), 0);
 		lru_drain(mm);
-		writeback_limits(mm, &bg, &limit);
+		dirty_limits(mm, &bg, &limit);
 		middle = (bg + limit) / 2;
 		pause = balance_dirty_pages(mm, 1);
 		if (nr + 1 <= middle)
@@ -598,7 +598,7 @@ static void writers_pause_between_the_middle_and_the_limit(void **state)
 	}
 	assert_int_equal(last, BALANCE_PAUSE_MAX);
 	/* Waiting would not help: nothing can be written. */
-	atomic_store(&mm->writeback.stuck, true);
+	atomic_store(&mm->flusher.stuck, true);
 	assert_false(dirty_limit_reached(mm));
 	assert_true(vmstat_read(mm, BALANCE_DIRTY_PAUSE) > 0);
 	assert_true(vmstat_read(mm, FLUSHER_WAKE) > 0);
@@ -622,13 +622,13 @@ static void a_writer_is_refused_only_if_waiting_is_in_vain(void **state)
 	assert_int_equal(judge_again(mm), OOM_REFUSE);
 	write_page(1);
 	assert_int_equal(judge_again(mm), OOM_WAIT);
-	atomic_store(&mm->writeback.stuck, true);
+	atomic_store(&mm->flusher.stuck, true);
 	assert_int_equal(judge_again(mm), OOM_REFUSE);
 	atomic_store(&f->mode, FAKE_QUEUED);
 	mapping_flush(&f->mapping);
 	assert_int_equal(judge_again(mm), OOM_WAIT);
 	fake_destroy(f);
-	assert_false(atomic_load(&mm->writeback.stuck));
+	assert_false(atomic_load(&mm->flusher.stuck));
 }
 
 /* Others free frames, and take them: wait, but not for ever. */
@@ -664,14 +664,14 @@ static void flusher_writes_what_is_asked_for(void **state)
 	assert_int_equal(fake_write(other, 1, 11), 0);
 	write_some();
 	write_page(8);
-	writeback_kick(&f->mapping);
+	flusher_kick(&f->mapping);
 	while (atomic_load(&f->held) > 0)
 		unit_nap();
 	memset(dirty, 0, sizeof(dirty));
 	for (pgoff_t i = 0; i < NR_INDICES; i++)
 		assert_int_equal(atomic_load(&f->disk[i]), word[i]);
 	assert_int_equal(other->nr_log, 0);
-	writeback_wake(mm);
+	flusher_wake(mm);
 	while (atomic_load(&other->held) > 0)
 		unit_nap();
 	assert_int_equal(atomic_load(&other->disk[1]), 11);
@@ -734,7 +734,7 @@ static void flusher_goes_round_a_hot_file(void **state)
 	atomic_store(&hot->mode, FAKE_QUEUED);
 	for (pgoff_t i = 0; i < NR_HOT; i++)
 		assert_int_equal(fake_write(hot, i, i + 1), 0);
-	writeback_kick(&hot->mapping);
+	flusher_kick(&hot->mapping);
 	for (unsigned int seen = 0; nr_last == 0;) {
 		mutex_lock(&hot->lock);
 		for (; seen < hot->nr_log; seen++) {
@@ -752,7 +752,7 @@ static void flusher_goes_round_a_hot_file(void **state)
 	atomic_store(&hot->mode, FAKE_INLINE);
 	while (fake_complete(hot))
 		;
-	assert_int_equal(writeback_sync(mm, NULL), 0);
+	assert_int_equal(dirty_list_sync(mm, NULL), 0);
 	for (pgoff_t i = 0; i < NR_HOT; i++)
 		assert_int_equal(atomic_load(&hot->disk[i]), i ? i + 1 : 1);
 	fake_destroy(hot);
@@ -796,7 +796,7 @@ static void writer_main(void *arg)
 			ASSERT(err == 0 || err == -EIO);
 		}
 		if (rnd_of(&state) % 100 == 0)
-			writeback_kick(&f->mapping);
+			flusher_kick(&f->mapping);
 	}
 }
 

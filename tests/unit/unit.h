@@ -89,7 +89,7 @@ static inline struct mm *unit_mm_quiet(size_t size)
 	struct mm *mm = unit_mm(size);
 
 	kswapd_stop(mm);
-	writeback_stop(mm);
+	flusher_stop(mm);
 	return mm;
 }
 

@@ -1,0 +1,227 @@
+/*
+ * flusher.c - the thread that writes back, and when.
+ *
+ *   (1) It is at one mapping at a time, for a pass of limited length, so that
+ *       none has to wait for the end of another.
+ *   (2) "wanted" is seen before what was done ahead of it: who finds it set has
+ *       nothing to do.
+ */
+#include "mm/flusher.h"
+
+#include "mm/mm.h"
+
+void flusher_init(struct flusher *fl)
+{
+	*fl = (struct flusher){ .running = false };
+	mutex_init(&fl->lock);
+	cond_init(&fl->work);
+}
+
+static void wake(struct mm *mm, bool all)
+{
+	struct flusher *fl = &mm->flusher;
+
+	/* It will look again, and at what was done before this. */
+	if (atomic_load(&fl->wanted) && (!all || atomic_load(&fl->want_all)))
+		return;
+	mutex_lock(&fl->lock);
+	fl->want_all |= all;
+	if (!fl->wanted) {
+		fl->wanted = true;
+		vmstat_inc(mm, FLUSHER_WAKE);
+		cond_signal(&fl->work);
+	}
+	mutex_unlock(&fl->lock);
+}
+
+void flusher_wake(struct mm *mm)
+{
+	wake(mm, true);
+}
+
+void flusher_look(struct mm *mm)
+{
+	wake(mm, false);
+}
+
+void flusher_kick(struct address_space *m)
+{
+	struct dirty_list *dl = &m->mm->dirty_list;
+	bool listed;
+
+	mutex_lock(&dl->lock);
+	listed = m->on_dirty_list;
+	if (listed) {
+		m->wb_now = true;
+		m->kicked_ns = os_now_ns();
+		atomic_store(&m->wb_leave, true);
+	}
+	mutex_unlock(&dl->lock);
+	if (listed)
+		wake(m->mm, false);
+}
+
+/* Are its pages to wait for a sync? */
+static bool is_held_back(struct address_space *m)
+{
+	return m->ops->hold_back && m->ops->hold_back(m);
+}
+
+/*
+ * One that is due and that nobody is at; it is then busy. Or NULL. Says whether
+ * some rest after an error, and whether others could be written.
+ */
+static struct address_space *take_due(struct mm *mm, bool all, uint64_t pass,
+				      bool *resting, bool *others)
+{
+	struct dirty_list *dl = &mm->dirty_list;
+	uint64_t now = os_now_ns();
+	uint64_t expire =
+		vm_get(mm, VM_DIRTY_EXPIRE_CENTISECS) * 10 * NSEC_PER_MSEC;
+	struct address_space *m, *due = NULL;
+	bool pressed = dirty_pressure(mm) > 0;
+
+	mutex_lock(&dl->lock);
+	list_for_each_entry(m, &dl->mappings, struct address_space,
+			    dirty_link) {
+		bool clean = m->nr_dirty == 0 && m->nr_writeback == 0;
+
+		if (m->wb_busy || m->flush_pass == pass) {
+			*others |= m->wb_busy;
+			continue;
+		}
+		m->flush_pass = pass;
+		if (!clean && !pressed && is_held_back(m)) {
+			*resting = true;
+			continue;
+		}
+		if (!clean && m->retry_ns > now) {
+			*resting = true;
+			continue;
+		}
+		if (clean || all || m->wb_now ||
+		    m->dirtied_ns + expire <= now) {
+			m->wb_busy = true;
+			m->wb_now = false;
+			due = m;
+			break;
+		}
+		*others = true;
+	}
+	mutex_unlock(&dl->lock);
+	return due;
+}
+
+/* What the next pass of the round begins with. Returns false: it has ended. */
+static bool round_goes_on(struct flush_round *r, const struct write_pass *p)
+{
+	if (p->skipped) {
+		r->skipped_first =
+			r->skipped ? min_of(r->skipped_first, p->skipped_first)
+				   : p->skipped_first;
+		r->skipped_last =
+			r->skipped ? max_of(r->skipped_last, p->skipped_last)
+				   : p->skipped_last;
+		r->skipped = true;
+	}
+	r->under_way = true;
+	if (p->next > 0) {
+		r->first = p->next;
+	} else if (r->skipped) {
+		r->first = r->skipped_first;
+		r->last = r->skipped_last;
+		r->skipped = false;
+	} else {
+		r->under_way = false;
+	}
+	return r->under_way;
+}
+
+/* One pass over a mapping that is busy for us. Returns how many pages begun. */
+static unsigned long flush_mapping(struct address_space *m)
+{
+	struct flush_round *r = &m->round;
+	struct write_pass p = { .tag = XA_DIRTY, .quota = WRITE_PASS_PAGES };
+
+	if (!r->under_way)
+		*r = (struct flush_round){ .last = UINT64_MAX,
+					   .began_ns = os_now_ns() };
+	p.first = r->first;
+	p.last = r->last;
+	if (is_held_back(m)) /* no more than must be */
+		p.quota = min_of(p.quota, dirty_pressure(m->mm));
+	if (p.quota > 0)
+		mapping_write(m, &p);
+	/* From then on m may be gone. */
+	dirty_list_put_back(m, round_goes_on(r, &p) ? 0 : r->began_ns, 0);
+	return p.nr;
+}
+
+static void flusher_pass(struct mm *mm, bool all)
+{
+	uint64_t pass = dirty_list_new_pass(&mm->dirty_list);
+	bool resting = false, others = false, again = false;
+	unsigned long begun = 0;
+	struct address_space *m;
+
+	vmstat_inc(mm, FLUSHER_RUN);
+	while ((m = take_due(mm, all || dirty_over_background(mm), pass,
+			     &resting, &others))) {
+		unsigned long nr = flush_mapping(m);
+
+		begun += nr;
+		again |= nr >= WRITE_PASS_PAGES;
+	}
+	if (again)
+		wake(mm, all);
+	/* All that is dirty rests after an error: waiting would not help. */
+	atomic_store(&mm->flusher.stuck,
+		     resting && !others && begun == 0 &&
+			     vmstat_read(mm, NR_WRITEBACK) == 0);
+}
+
+static void flusher_main(void *arg)
+{
+	struct mm *mm = arg;
+	struct flusher *fl = &mm->flusher;
+
+	mutex_lock(&fl->lock);
+	while (!fl->stop) {
+		bool all;
+
+		if (!fl->wanted)
+			cond_timedwait(
+				&fl->work, &fl->lock,
+				vm_get(mm, VM_DIRTY_WRITEBACK_CENTISECS) * 10 *
+					NSEC_PER_MSEC);
+		all = fl->want_all;
+		fl->wanted = fl->want_all = false;
+		mutex_unlock(&fl->lock);
+		flusher_pass(mm, all);
+		dirty_rate_update(mm);
+		mutex_lock(&fl->lock);
+	}
+	mutex_unlock(&fl->lock);
+}
+
+int flusher_start(struct mm *mm)
+{
+	int err = os_thread_start(&mm->flusher.thread, "flusher", flusher_main,
+				  mm);
+
+	mm->flusher.running = err == 0;
+	return err;
+}
+
+void flusher_stop(struct mm *mm)
+{
+	struct flusher *fl = &mm->flusher;
+
+	mutex_lock(&fl->lock);
+	fl->stop = true;
+	cond_signal(&fl->work);
+	mutex_unlock(&fl->lock);
+	if (fl->running)
+		os_thread_join(&fl->thread);
+	fl->running = false;
+}

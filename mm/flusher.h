@@ -1,0 +1,37 @@
+/*
+ * flusher.h - the thread that writes back (Linux: fs/fs-writeback.c).
+ *
+ * It takes the mappings whose dirty pages are old enough, or all of them above
+ * the background mark (mm/dirty_limit.h).
+ */
+#ifndef MM_FLUSHER_H
+#define MM_FLUSHER_H
+
+#include "mm/address_space.h"
+
+/* (L) guarded by lock. */
+struct flusher {
+	struct mutex lock;
+	struct cond work; /* something to do */
+	struct os_thread thread;
+	bool running;	       /* (L) */
+	bool stop;	       /* (L) */
+	_Atomic bool wanted;   /* set with (L), read at any time */
+	_Atomic bool want_all; /* not only what is old enough (likewise) */
+	/* The last pass wrote nothing: errors, or held back. */
+	_Atomic bool stuck;
+};
+
+void flusher_init(struct flusher *fl);
+/* 0 or -errno. */
+int flusher_start(struct mm *mm);
+/* Dirty pages stay dirty. */
+void flusher_stop(struct mm *mm);
+
+/* Start writing now: of everything, or of one mapping (its last close). */
+void flusher_wake(struct mm *mm);
+void flusher_kick(struct address_space *m);
+/* Something may leave the list. */
+void flusher_look(struct mm *mm);
+
+#endif
