@@ -396,20 +396,8 @@ int file_fsync(struct inode *inode, bool data_only)
 /* (3): what is behind the new end must read as zeroes if it grows again. */
 void file_zero_tail(struct file_inode *fi, uint64_t size)
 {
-	struct mm *mm = fi->inode.vol->mm;
-	struct page *page =
-		page_cache_find(&fi->inode.mapping, size >> PAGE_SHIFT);
-
-	if (!page)
-		return;
-	page_lock(&mm->page_waits, page);
-	if (page->mapping == fi->inode.mapping.id &&
-	    page_test(page, PG_uptodate))
-		memset((char *)page_address(&mm->arena, page) +
-			       (size & PAGE_MASK),
-		       0, PAGE_SIZE - (size & PAGE_MASK));
-	page_unlock(&mm->page_waits, page);
-	page_put(mm, page);
+	page_cache_patch(&fi->inode.mapping, size, NULL,
+			 PAGE_SIZE - (size & PAGE_MASK));
 }
 
 /*

@@ -389,24 +389,6 @@ static size_t absent_bytes(struct request *rq)
 	return (size_t)(min_of(end, index << PAGE_SHIFT) - at);
 }
 
-/* What was written around the cache, to a page that a reader has brought. */
-static void patch_page(struct request *rq, uint64_t at, size_t len)
-{
-	struct inode *inode = rq->inode;
-	struct mm *mm = rq->vol->mm;
-	struct page *page = page_cache_find(&inode->mapping, at >> PAGE_SHIFT);
-
-	if (!page)
-		return; /* from now on it is read with what was written */
-	page_lock(&mm->page_waits, page);
-	if (page->mapping == inode->mapping.id && page_test(page, PG_uptodate))
-		memcpy((char *)page_address(&mm->arena, page) +
-			       (at & PAGE_MASK),
-		       rq->data + (at - rq->offset), len);
-	page_unlock(&mm->page_waits, page);
-	page_put(mm, page);
-}
-
 /* The next pages, none of them cached, and no frame for one. */
 static int write_absent(struct request *rq)
 {
@@ -422,7 +404,9 @@ static int write_absent(struct request *rq)
 	while (len > 0) {
 		size_t in = min_of(len, PAGE_SIZE - (size_t)(at & PAGE_MASK));
 
-		patch_page(rq, at, in);
+		/* One that a reader has brought meanwhile. */
+		page_cache_patch(&rq->inode->mapping, at,
+				 rq->data + (at - rq->offset), in);
 		at += in;
 		len -= in;
 		rq->done += in;

@@ -179,6 +179,24 @@ struct page *page_cache_grab(struct address_space *m, pgoff_t index, gfp_t gfp,
 	}
 }
 
+void page_cache_patch(struct address_space *m, uint64_t pos, const void *data,
+		      size_t len)
+{
+	struct mm *mm = m->mm;
+	struct page *page;
+	char *to;
+
+	if (grab_old(m, pos >> PAGE_SHIFT, GFP_KERNEL, &page) != 1)
+		return;
+	to = (char *)page_address(&mm->arena, page) + (pos & PAGE_MASK);
+	if (page_test(page, PG_uptodate) && data)
+		memcpy(to, data, len);
+	else if (page_test(page, PG_uptodate))
+		memset(to, 0, len);
+	page_unlock(&mm->page_waits, page);
+	page_put(mm, page);
+}
+
 /*
  * Out of the tree, with the lock held. The cache's reference is the caller's.
  * The value that stays behind needs no memory: its place is there.

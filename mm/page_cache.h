@@ -43,6 +43,13 @@ int page_cache_add(struct address_space *m, struct page *page, pgoff_t index,
 struct page *page_cache_grab(struct address_space *m, pgoff_t index, gfp_t gfp,
 			     int *err);
 
+/*
+ * If the page with pos has contents, len bytes of them, all in that page, become
+ * those at data; NULL: zeroes. It does not become dirty. Waits for its lock.
+ */
+void page_cache_patch(struct address_space *m, uint64_t pos, const void *data,
+		      size_t len);
+
 /* Take a locked page out. It must be clean. A value of it stays behind. */
 void page_cache_remove(struct address_space *m, struct page *page);
 /*
