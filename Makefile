@@ -41,13 +41,13 @@ fs_core := text log kernel_copy inode open_file read_write volume request \
 	   procfile control fs
 fs_real := backing_posix cred bdi copy_taker copy_taker_process
 fs_fuse := host transport fuse_buffer fuse_uring fuse_notify fuse_copy fuse_ops fuse_names fuse_attr fuse_file \
-	   fuse_dir fuse_session mountinfo source options main
+	   fuse_dir fuse_session mountinfo cgroup source options main
 mm      := $(mm_core:%=$(O)/mm/%.o)
 real    := $(mm_real:%=$(O)/mm/%.o)
 swap    := $(swap_core:%=$(O)/swap/%.o)
 core    := $(fs_core:%=$(O)/fs/%.o)
 # What main() needs before there is anything; the fuzz targets link it too.
-fs_parsers := $(O)/fs/options.o $(O)/fs/mountinfo.o
+fs_parsers := $(O)/fs/options.o $(O)/fs/mountinfo.o $(O)/fs/cgroup.o
 fs_out  := $(fs_real:%=$(O)/fs/%.o)
 fs      := $(core) $(fs_out) $(fs_fuse:%=$(O)/fs/%.o)
 

@@ -1,6 +1,7 @@
 /* options.c - a mount helper's options, each known or refused. */
 #include "fs/options.h"
 
+#include "fs/cgroup.h"
 #include "mm/size.h"
 
 #include <errno.h>
@@ -62,65 +63,10 @@ void options_usage(void)
 	     "See plimsoll(8), plimsollctl(1).");
 }
 
-/* A limit from a file of a control group, or *limit as it is. */
-static void read_limit(const char *path, uint64_t *limit)
-{
-	FILE *f = fopen(path, "re");
-	unsigned long long n;
-
-	if (f && fscanf(f, "%llu", &n) == 1)
-		*limit = min_of(*limit, (uint64_t)n);
-	if (f)
-		fclose(f);
-}
-
-/* The limits of a group and of all above it. */
-static void read_hierarchy(const char *mount, const char *file, char *group,
-			   uint64_t *limit)
-{
-	char path[2 * PATH_MAX];
-
-	for (;;) {
-		char *slash = strrchr(group, '/');
-
-		snprintf(path, sizeof(path), "%s%s/%s", mount, group, file);
-		read_limit(path, limit);
-		if (!slash)
-			return;
-		*slash = '\0';
-	}
-}
-
 size_t options_default_mem(void)
 {
-	uint64_t limit = (uint64_t)sysconf(_SC_PHYS_PAGES) *
-			 (uint64_t)sysconf(_SC_PAGESIZE);
-	FILE *f = fopen("/proc/self/cgroup", "re");
-	char line[PATH_MAX];
-
-	while (f && fgets(line, sizeof(line), f)) {
-		char *group = strrchr(line, ':');
-
-		line[strcspn(line, "\n")] = '\0';
-		if (!group)
-			continue;
-		*group++ = '\0';
-		if (strncmp(line, "0:", 2) == 0) {
-			char copy[PATH_MAX];
-
-			snprintf(copy, sizeof(copy), "%s", group);
-			read_hierarchy("/sys/fs/cgroup/unified", "memory.max",
-				       copy, &limit);
-			read_hierarchy("/sys/fs/cgroup", "memory.max", group,
-				       &limit);
-		} else if (strstr(line, ":memory")) {
-			read_hierarchy("/sys/fs/cgroup/memory",
-				       "memory.limit_in_bytes", group, &limit);
-		}
-	}
-	if (f)
-		fclose(f);
-	return max_of((size_t)(limit / 4) & ~PAGE_MASK, MM_SIZE_MIN);
+	return max_of((size_t)(cgroup_memory_limit() / 4) & ~PAGE_MASK,
+		      MM_SIZE_MIN);
 }
 
 static bool set_mem(struct options *o, const char *value)
@@ -132,11 +78,10 @@ static bool set_mem(struct options *o, const char *value)
 			      "is not a size (such as 64M or 2G)");
 	if (bytes < MM_SIZE_MIN)
 		return refuse("mem", value, "is too small; at least 8M");
-	if (bytes > MM_SIZE_MAX ||
-	    bytes > (uint64_t)sysconf(_SC_PHYS_PAGES) *
-			    (uint64_t)sysconf(_SC_PAGESIZE))
+	if (bytes > MM_SIZE_MAX || bytes > cgroup_memory_limit())
 		return refuse("mem", value,
-			      "is more than the memory of this machine");
+			      "is more than the memory this process may use "
+			      "(of this machine, or of its control group)");
 	o->mem = (size_t)bytes & ~PAGE_MASK;
 	return true;
 }
