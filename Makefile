@@ -31,7 +31,7 @@ fuse_wrap := -Wl,--wrap=io_uring_submit -Wl,--wrap=io_uring_submit_and_wait
 mm_core := bug size fault vmstat errseq \
 	   arena memblock zone watermark buddy cpu_stack pcp page_wait page_alloc \
 	   slab kmalloc mempool shrinker \
-	   address_space xarray page_cache readahead writeback dirty_list dirty_limit flusher page_io \
+	   address_space xarray page_cache readahead writeback writeback_group dirty_list dirty_limit flusher page_io \
 	   lru reclaim scan_crew kswapd balloon oom sysctl mm
 mm_real := os_posix page_io_local page_io_uring
 swap_core := format compress swap_map swap_out swap_in swap_compact swap anon_reserve anon

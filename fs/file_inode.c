@@ -108,7 +108,7 @@ static struct file_inode *create(struct file_volume *fv,
 	if (!fi)
 		return NULL;
 	inode_init(&fi->inode, &fv->vol, st->stx_mode & S_IFMT, st->stx_size,
-		   &file_aops, &fv->vol);
+		   &file_aops, &fv->vol.writeback);
 	fi->inode.slow_destroy = id->path_fd >= 0;
 	fi->id = *id;
 	list_init(&fi->hash_link);

@@ -102,7 +102,7 @@ static int file_sync(struct volume *vol)
 	int err;
 
 	atomic_fetch_add(&fv->crash.nr_syncs, 1);
-	err = dirty_list_sync(vol->mm, vol);
+	err = dirty_list_sync(vol->mm, &vol->writeback);
 	atomic_fetch_sub(&fv->crash.nr_syncs, 1);
 	if (!err)
 		err = backing_syncfs(fv->root_fd);
@@ -113,12 +113,12 @@ static int file_sync(struct volume *vol)
 
 static uint64_t file_balance(struct volume *vol, unsigned long nr)
 {
-	return balance_dirty_pages(vol->mm, nr);
+	return balance_dirty_pages(&vol->writeback, nr);
 }
 
 static bool file_must_wait(struct volume *vol)
 {
-	return dirty_limit_reached(vol->mm);
+	return dirty_limit_reached(&vol->writeback);
 }
 
 static void file_describe(struct volume *vol, struct text *t)
@@ -159,6 +159,7 @@ static void file_destroy(struct volume *vol)
 	file_inode_hash_destroy(fv);
 	kmem_cache_destroy(&fv->dir_streams);
 	backing_close(fv->root_fd);
+	writeback_group_destroy(&vol->writeback);
 	free(fv);
 }
 
@@ -217,6 +218,7 @@ struct volume *file_volume_open(struct fs *fs, int root_fd, int access,
 	if (!fv)
 		goto out_fd;
 	volume_init(&fv->vol, &file_volume_ops, fs);
+	writeback_group_init(&fv->vol.writeback, fs->mm);
 	fv->root_fd = root_fd;
 	fv->vol.read_only = access == O_RDONLY;
 	fv->vol.acl = true; /* if the backing file system has them */
@@ -226,6 +228,7 @@ struct volume *file_volume_open(struct fs *fs, int root_fd, int access,
 	return &fv->vol;
 
 out_free:
+	writeback_group_destroy(&fv->vol.writeback);
 	free(fv);
 out_fd:
 	backing_close(root_fd);

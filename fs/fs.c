@@ -37,6 +37,7 @@ int fs_init(struct fs *fs, const struct fs_config *c)
 		/* Half of it: other mounts of the same user need some too. */
 		.dma_max = max_of(os_lockable_bytes() / 2, (size_t)1 << 20),
 		.io_depth = IO_DEPTH,
+		.nr_flushers = c->nr_file_volumes,
 	};
 	int err;
 

@@ -33,7 +33,8 @@ struct fs_config {
 	size_t buffer_bytes; /* what the transport takes, for fs->overhead */
 	size_t request_max;  /* bytes of the largest read or write */
 	bool swap;	     /* there will be anon volumes */
-	bool claim;	     /* have all of the memory from the start */
+	unsigned int nr_file_volumes;
+	bool claim;		  /* have all of the memory from the start */
 	struct copy_taker *taker; /* or NULL; of kernel_copies_start() */
 };
 

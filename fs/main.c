@@ -106,19 +106,19 @@ static bool open_sources(struct process *p)
 	return true;
 }
 
-static bool any_anon(const struct process *p)
+static unsigned int nr_anon(const struct process *p)
 {
-	bool any = false;
+	unsigned int nr = 0;
 
 	for (unsigned int n = 0; n < p->options.nr_pairs; n++)
-		any |= p->mounts[n].source.anon;
-	return any;
+		nr += p->mounts[n].source.anon;
+	return nr;
 }
 
 /* Nobody shall believe in a limit that is none. */
 static bool check_anon_options(const struct process *p)
 {
-	if (!p->options.anon_option || any_anon(p))
+	if (!p->options.anon_option || nr_anon(p) > 0)
 		return true;
 	log_line("option %s: is for anon volumes, and there is none",
 		 p->options.anon_option);
@@ -219,7 +219,7 @@ static void say_swap(const struct process *p)
 {
 	uint64_t total, used;
 
-	if (!any_anon(p))
+	if (nr_anon(p) == 0)
 		return;
 	swap_usage(p->fs.mm->swap, &total, &used);
 	if (total == 0)
@@ -368,7 +368,8 @@ static bool start_all(struct process *p)
 		.mem = p->options.mem,
 		.buffer_bytes = buffers + t->bytes,
 		.request_max = t->request_max,
-		.swap = any_anon(p),
+		.swap = nr_anon(p) > 0,
+		.nr_file_volumes = p->options.nr_pairs - nr_anon(p),
 		.claim = p->options.mlock,
 		.taker = p->has_taker ? &p->taker : NULL,
 	};
@@ -457,8 +458,9 @@ static void end_mount(struct process *p, struct mount *m)
 		page_io_limit_hangs(p->fs.mm->io,
 				    DRAIN_PATIENCE_S * NSEC_PER_SEC);
 	if (m->started) {
-		source_draining(&m->source,
-				dirty_list_bytes(p->fs.mm, m->volume));
+		source_draining(
+			&m->source,
+			dirty_list_bytes(p->fs.mm, &m->volume->writeback));
 		session_stop(&m->session);
 	}
 	if (m->volume)

@@ -223,5 +223,5 @@ void procfile_volume(struct volume *vol, struct text *t)
 	text_printf(t, "mlock %s\n", vol->fs->locked ? "yes" : "no");
 	text_printf(t, "policy %s\n", vol->mm->policy->name);
 	text_printf(t, "dirty_bytes %lu\n",
-		    (unsigned long)dirty_list_bytes(vol->mm, vol));
+		    (unsigned long)dirty_list_bytes(vol->mm, &vol->writeback));
 }

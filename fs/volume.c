@@ -51,8 +51,8 @@ int volume_drain(struct volume *vol, unsigned int patience_s,
 
 	atomic_store(&vol->hold_back, false);
 	/* The flusher does it; we only watch, and so can give up. */
-	while (dirty_list_busy(vol->mm, vol)) {
-		uint64_t left = dirty_list_bytes(vol->mm, vol);
+	while (dirty_list_busy(vol->mm, &vol->writeback)) {
+		uint64_t left = dirty_list_bytes(vol->mm, &vol->writeback);
 		uint64_t now = os_now_ns();
 
 		if (left < least) {
@@ -60,7 +60,8 @@ int volume_drain(struct volume *vol, unsigned int patience_s,
 			since = now;
 		}
 		if (now - since > patience_s * NSEC_PER_SEC) {
-			dirty_list_for_each(vol->mm, vol, name_lost, NULL);
+			dirty_list_for_each(vol->mm, &vol->writeback, name_lost,
+					    NULL);
 			return -EIO;
 		}
 		progress(vol, left);

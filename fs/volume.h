@@ -194,6 +194,8 @@ struct volume {
 	unsigned int number;   /* among those of the process (C) */
 	const char *_Atomic transport; /* "uring" or "dev", as found out */
 	uint64_t max_file_size;	       /* (C) */
+	/* Of a file volume; an anon one has nothing to write back. */
+	struct writeback_group writeback;
 	struct inode_table inodes;
 	struct inode *root;
 	struct mutex opens_lock;

@@ -7,6 +7,9 @@
 /* Taken for the first estimate of the rate; corrected within a second. */
 enum { FIRST_PAGES_PER_SEC = 25600 };
 
+/* Of the limit, shared among the groups: so much whatever others have. */
+enum { LITTLE_SHARE = 4 };
+
 void dirty_rate_init(struct dirty_rate *r)
 {
 	*r = (struct dirty_rate){ .then_ns = os_now_ns() };
@@ -63,18 +66,37 @@ void dirty_rate_update(struct mm *mm)
 	r->then = written;
 }
 
-bool dirty_limit_reached(struct mm *mm)
+static unsigned long dirty_of(const struct writeback_group *g)
 {
+	return atomic_load(&g->nr_dirty) + atomic_load(&g->nr_writeback);
+}
+
+/*
+ * What a group may have without a pause, so that it goes on while all that may
+ * be dirty is another's, whose device takes nothing (Linux: balance_dirty_pages
+ * lets a group with hardly anything dirty go).
+ */
+static bool has_little(const struct writeback_group *g, unsigned long limit)
+{
+	unsigned long nr = atomic_load(&g->mm->nr_writeback_groups);
+
+	return nr > 1 && dirty_of(g) < limit / LITTLE_SHARE / nr;
+}
+
+bool dirty_limit_reached(const struct writeback_group *g)
+{
+	struct mm *mm = g->mm;
 	unsigned long background, limit;
 
 	dirty_limits(mm, &background, &limit);
 	return vmstat_read(mm, NR_FILE_DIRTY) + vmstat_read(mm, NR_WRITEBACK) >=
 		       limit &&
-	       !atomic_load(&mm->flusher.stuck);
+	       !has_little(g, limit) && !atomic_load(&mm->flusher.stuck);
 }
 
-uint64_t balance_dirty_pages(struct mm *mm, unsigned long nr)
+uint64_t balance_dirty_pages(const struct writeback_group *g, unsigned long nr)
 {
+	struct mm *mm = g->mm;
 	unsigned long background, limit, dirty, freerun;
 	uint64_t rate, pause;
 
@@ -83,7 +105,7 @@ uint64_t balance_dirty_pages(struct mm *mm, unsigned long nr)
 	if (dirty > background)
 		flusher_wake(mm);
 	freerun = (background + limit) / 2;
-	if (dirty <= freerun)
+	if (dirty <= freerun || has_little(g, limit))
 		return 0;
 	vmstat_inc(mm, BALANCE_DIRTY_PAUSE);
 	/*

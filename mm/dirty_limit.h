@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 struct mm;
+struct writeback_group;
 
 /* What the disk takes, as seen lately. (F) the flusher's. */
 struct dirty_rate {
@@ -33,14 +34,17 @@ void dirty_limits(struct mm *mm, unsigned long *background,
 bool dirty_over_background(struct mm *mm);
 /* Dirty pages above the middle between the two marks; 0: none. */
 unsigned long dirty_pressure(struct mm *mm);
-/* Is there so much dirty that writers must wait, and would that help? */
-bool dirty_limit_reached(struct mm *mm);
+/*
+ * Is there so much dirty that writers to g must wait, and would that help? Not
+ * while g itself has but little: the others' device may take nothing.
+ */
+bool dirty_limit_reached(const struct writeback_group *g);
 
 /*
- * For one who has just dirtied nr pages: how long to pause, in ns, at most
+ * For one who has just dirtied nr pages of g: how long to pause, in ns, at most
  * BALANCE_PAUSE_MAX; 0: go on. Wakes the flusher when it is time.
  */
-uint64_t balance_dirty_pages(struct mm *mm, unsigned long nr);
+uint64_t balance_dirty_pages(const struct writeback_group *g, unsigned long nr);
 #define BALANCE_PAUSE_MAX (200 * NSEC_PER_MSEC) /* as the kernel's */
 
 #endif

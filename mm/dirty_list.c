@@ -20,6 +20,21 @@ void dirty_list_init(struct dirty_list *dl)
 	list_init(&dl->mappings);
 }
 
+/* NULL: all are. */
+static bool is_of(const struct address_space *m,
+		  const struct writeback_group *group)
+{
+	return !group || m->group == group;
+}
+
+/* Are owners being told still, so that times are put back, for one? */
+static unsigned int nr_releasing(const struct dirty_list *dl,
+				 const struct writeback_group *group)
+	must_hold(dl->lock)
+{
+	return group ? group->nr_releasing : dl->nr_releasing;
+}
+
 bool dirty_list_add(struct address_space *m)
 {
 	struct dirty_list *dl = &m->mm->dirty_list;
@@ -69,6 +84,7 @@ void dirty_list_put_back(struct address_space *m, uint64_t started_ns,
 {
 	struct mm *mm = m->mm;
 	struct dirty_list *dl = &mm->dirty_list;
+	struct writeback_group *g = writeback_group_of(m);
 	bool clean;
 
 	mutex_lock(&m->lock);
@@ -79,6 +95,7 @@ void dirty_list_put_back(struct address_space *m, uint64_t started_ns,
 		m->on_dirty_list = false;
 		m->round.under_way = false;
 		dl->nr_releasing++;
+		g->nr_releasing++;
 	} else {
 		if (started_ns)
 			m->dirtied_ns = started_ns;
@@ -88,6 +105,8 @@ void dirty_list_put_back(struct address_space *m, uint64_t started_ns,
 		list_move_tail(&dl->mappings, &m->dirty_link);
 	}
 	m->wb_busy = false;
+	if (!clean && sync_pass == 0)
+		g->flushing = false;
 	m->sync_pass = max_of(m->sync_pass, sync_pass);
 	mutex_unlock(&dl->lock);
 	mutex_unlock(&m->lock);
@@ -95,23 +114,26 @@ void dirty_list_put_back(struct address_space *m, uint64_t started_ns,
 		return;
 	m->ops->written(m);
 	m->ops->release(m);
+	/* Only now: its device may have kept us waiting for this, too. */
 	mutex_lock(&dl->lock);
+	if (sync_pass == 0)
+		g->flushing = false;
 	dl->nr_releasing--;
+	g->nr_releasing--;
 	mutex_unlock(&dl->lock);
 	writeback_note_progress(mm);
 }
 
 /* The next of group that no sync of this pass or a later one has done. */
-static struct address_space *next_of_group(struct mm *mm, const void *group,
-					   uint64_t pass)
+static struct address_space *
+next_of_group(struct mm *mm, const struct writeback_group *group, uint64_t pass)
 {
 	struct dirty_list *dl = &mm->dirty_list;
 	struct address_space *m, *found = NULL;
 
 	mutex_lock(&dl->lock);
 	list_for_each_entry(m, &dl->mappings, struct address_space, dirty_link)
-		if ((!group || m->group == group) && m->sync_pass < pass &&
-		    !m->wb_busy) {
+		if (is_of(m, group) && m->sync_pass < pass && !m->wb_busy) {
 			m->wb_busy = true;
 			found = m;
 			break;
@@ -121,22 +143,24 @@ static struct address_space *next_of_group(struct mm *mm, const void *group,
 }
 
 /* One that another thread is still at. */
-static bool any_undone(struct mm *mm, const void *group, uint64_t pass)
+static bool any_undone(struct mm *mm, const struct writeback_group *group,
+		       uint64_t pass)
 {
 	struct dirty_list *dl = &mm->dirty_list;
 	struct address_space *m;
 	bool undone;
 
 	mutex_lock(&dl->lock);
-	undone = dl->nr_releasing > 0; /* its times are being put back */
+	undone = nr_releasing(dl, group) > 0;
 	list_for_each_entry(m, &dl->mappings, struct address_space, dirty_link)
-		undone |= (!group || m->group == group) && m->sync_pass < pass;
+		undone |= is_of(m, group) && m->sync_pass < pass;
 	mutex_unlock(&dl->lock);
 	return undone;
 }
 
 /* The error of a mapping that could not be written since then, or 0. */
-static int error_since(struct mm *mm, const void *group, uint64_t since_ns)
+static int error_since(struct mm *mm, const struct writeback_group *group,
+		       uint64_t since_ns)
 {
 	struct dirty_list *dl = &mm->dirty_list;
 	struct address_space *m;
@@ -144,7 +168,7 @@ static int error_since(struct mm *mm, const void *group, uint64_t since_ns)
 
 	mutex_lock(&dl->lock);
 	list_for_each_entry(m, &dl->mappings, struct address_space, dirty_link)
-		if ((!group || m->group == group) && m->nr_dirty > 0 &&
+		if (is_of(m, group) && m->nr_dirty > 0 &&
 		    m->retry_ns >= since_ns + RETRY_NS)
 			err = errseq_peek(&m->wb_err);
 	mutex_unlock(&dl->lock);
@@ -155,7 +179,7 @@ static int error_since(struct mm *mm, const void *group, uint64_t since_ns)
  * A sync that began later has a higher pass: what it did after our beginning
  * counts for us as well, its errors too; what an earlier one did does not.
  */
-int dirty_list_sync(struct mm *mm, const void *group)
+int dirty_list_sync(struct mm *mm, const struct writeback_group *group)
 {
 	uint64_t began = os_now_ns();
 	struct address_space *m;
@@ -177,7 +201,7 @@ int dirty_list_sync(struct mm *mm, const void *group)
 	return err ? err : error_since(mm, group, began);
 }
 
-void dirty_list_for_each(struct mm *mm, const void *group,
+void dirty_list_for_each(struct mm *mm, const struct writeback_group *group,
 			 void (*fn)(struct address_space *m, void *arg),
 			 void *arg)
 {
@@ -186,7 +210,7 @@ void dirty_list_for_each(struct mm *mm, const void *group,
 
 	mutex_lock(&dl->lock);
 	list_for_each_entry(m, &dl->mappings, struct address_space, dirty_link)
-		if (!group || m->group == group)
+		if (is_of(m, group))
 			fn(m, arg);
 	mutex_unlock(&dl->lock);
 }
@@ -197,7 +221,7 @@ static void count_mapping(struct address_space *m, void *arg)
 	++*(unsigned int *)arg;
 }
 
-bool dirty_list_busy(struct mm *mm, const void *group)
+bool dirty_list_busy(struct mm *mm, const struct writeback_group *group)
 {
 	struct dirty_list *dl = &mm->dirty_list;
 	unsigned int nr = 0;
@@ -205,7 +229,7 @@ bool dirty_list_busy(struct mm *mm, const void *group)
 
 	dirty_list_for_each(mm, group, count_mapping, &nr);
 	mutex_lock(&dl->lock);
-	releasing = dl->nr_releasing > 0;
+	releasing = nr_releasing(dl, group) > 0;
 	mutex_unlock(&dl->lock);
 	return nr > 0 || releasing;
 }
@@ -215,7 +239,7 @@ static void add_bytes(struct address_space *m, void *arg)
 	*(uint64_t *)arg += (m->nr_dirty + m->nr_writeback) << PAGE_SHIFT;
 }
 
-uint64_t dirty_list_bytes(struct mm *mm, const void *group)
+uint64_t dirty_list_bytes(struct mm *mm, const struct writeback_group *group)
 {
 	uint64_t bytes = 0;
 

@@ -1,10 +1,12 @@
 /*
- * flusher.c - the thread that writes back, and when.
+ * flusher.c - the threads that write back, and when.
  *
- *   (1) It is at one mapping at a time, for a pass of limited length, so that
- *       none has to wait for the end of another.
+ *   (1) A flusher is at one mapping at a time, for a pass of limited length, so
+ *       that none has to wait for the end of another.
  *   (2) "wanted" is seen before what was done ahead of it: who finds it set has
  *       nothing to do.
+ *   (3) One flusher at a time is at a group: it may hang in what its device is
+ *       asked, with no more than one of them.
  */
 #include "mm/flusher.h"
 
@@ -12,7 +14,7 @@
 
 void flusher_init(struct flusher *fl)
 {
-	*fl = (struct flusher){ .running = false };
+	*fl = (struct flusher){ .nr = 0 };
 	mutex_init(&fl->lock);
 	cond_init(&fl->work);
 }
@@ -86,10 +88,12 @@ static struct address_space *take_due(struct mm *mm, bool all, uint64_t pass,
 			    dirty_link) {
 		bool clean = m->nr_dirty == 0 && m->nr_writeback == 0;
 
-		if (m->wb_busy || m->flush_pass == pass) {
-			*others |= m->wb_busy;
+		if (m->wb_busy || writeback_group_of(m)->flushing) {
+			*others = true;
 			continue;
 		}
+		if (m->flush_pass >= pass)
+			continue; /* seen, or by one who began later */
 		m->flush_pass = pass;
 		if (!clean && !pressed && is_held_back(m)) {
 			*resting = true;
@@ -103,6 +107,7 @@ static struct address_space *take_due(struct mm *mm, bool all, uint64_t pass,
 		    m->dirtied_ns + expire <= now) {
 			m->wb_busy = true;
 			m->wb_now = false;
+			writeback_group_of(m)->flushing = true; /* (3) */
 			due = m;
 			break;
 		}
@@ -204,12 +209,16 @@ static void flusher_main(void *arg)
 	mutex_unlock(&fl->lock);
 }
 
-int flusher_start(struct mm *mm)
+int flusher_start(struct mm *mm, unsigned int nr)
 {
-	int err = os_thread_start(&mm->flusher.thread, "flusher", flusher_main,
-				  mm);
+	struct flusher *fl = &mm->flusher;
+	int err = 0;
 
-	mm->flusher.running = err == 0;
+	while (!err && fl->nr < min_of(nr, (unsigned int)FLUSHERS_MAX)) {
+		err = os_thread_start(&fl->threads[fl->nr], "flusher",
+				      flusher_main, mm);
+		fl->nr += !err;
+	}
 	return err;
 }
 
@@ -219,9 +228,8 @@ void flusher_stop(struct mm *mm)
 
 	mutex_lock(&fl->lock);
 	fl->stop = true;
-	cond_signal(&fl->work);
+	cond_broadcast(&fl->work);
 	mutex_unlock(&fl->lock);
-	if (fl->running)
-		os_thread_join(&fl->thread);
-	fl->running = false;
+	while (fl->nr > 0)
+		os_thread_join(&fl->threads[--fl->nr]);
 }

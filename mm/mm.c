@@ -117,7 +117,7 @@ static int start_daemons(struct mm *mm, const struct mm_config *config)
 				mm->arena.base +
 					((size_t)dma->start_pfn << PAGE_SHIFT),
 				(size_t)dma->nr_pages << PAGE_SHIFT) == 0;
-	err = flusher_start(mm);
+	err = flusher_start(mm, max_of(config->nr_flushers, 1u));
 	if (!err)
 		err = kswapd_start(mm);
 	return err;

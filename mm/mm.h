@@ -28,6 +28,7 @@
 #include "mm/sysctl.h"
 #include "mm/vmstat.h"
 #include "mm/writeback.h"
+#include "mm/writeback_group.h"
 #include "mm/zone.h"
 
 #define MM_SIZE_MIN  (8ul << 20)
@@ -37,9 +38,10 @@
 struct swap;
 
 struct mm_config {
-	size_t size;	       /* bytes; a multiple of PAGE_SIZE */
-	size_t dma_max;	       /* at most so much is registered for I/O */
-	unsigned int io_depth; /* operations the engine takes at once */
+	size_t size;		  /* bytes; a multiple of PAGE_SIZE */
+	size_t dma_max;		  /* at most so much is registered for I/O */
+	unsigned int io_depth;	  /* operations the engine takes at once */
+	unsigned int nr_flushers; /* one a group; 0 counts as 1 */
 };
 
 /* Most is set by mm_create() and constant; the rest has locks of its own. */
@@ -74,6 +76,7 @@ struct mm {
 	struct dirty_list dirty_list;
 	struct dirty_rate dirty_rate;
 	struct flusher flusher;
+	_Atomic unsigned long nr_writeback_groups;
 	struct kswapd kswapd;
 	struct balloon balloon;
 	struct scan_crew scan_crew; /* of kswapd, while there is swap */

@@ -21,9 +21,6 @@
 
 #include <errno.h>
 
-/* 16 MiB under way keep any disk busy; a quarter is kept for fsync(2). */
-enum { IN_FLIGHT_MAX = 4096, IN_FLIGHT_SYNC = 1024 };
-
 void writeback_init(struct writeback *wb)
 {
 	*wb = (struct writeback){ .nr_runs_ended = 0 };
@@ -39,6 +36,7 @@ static void dirty_locked(struct address_space *m, struct page *page)
 	page_set(page, PG_dirty);
 	xa_set_tag(&m->pages, page->index, XA_DIRTY);
 	m->nr_dirty++;
+	atomic_fetch_add(&writeback_group_of(m)->nr_dirty, 1);
 	vmstat_inc(m->mm, NR_FILE_DIRTY);
 }
 
@@ -71,6 +69,7 @@ void page_cancel_dirty(struct address_space *m, struct page *page)
 		xa_clear_tag(&m->pages, page->index, XA_DIRTY);
 		xa_clear_tag(&m->pages, page->index, XA_TOWRITE);
 		m->nr_dirty--;
+		atomic_fetch_sub(&writeback_group_of(m)->nr_dirty, 1);
 		vmstat_dec(m->mm, NR_FILE_DIRTY);
 	}
 	mutex_unlock(&m->lock);
@@ -95,10 +94,14 @@ static bool begin_locked(struct address_space *m, struct page *page)
 }
 
 /* In this order: whoever reads both sees a page in one at least. */
-static void count_begun(struct mm *mm, unsigned int nr)
+static void count_begun(struct address_space *m, unsigned int nr)
 {
-	vmstat_add(mm, NR_WRITEBACK, (long)nr);
-	vmstat_add(mm, NR_FILE_DIRTY, -(long)nr);
+	struct writeback_group *g = writeback_group_of(m);
+
+	atomic_fetch_add(&g->nr_writeback, nr);
+	atomic_fetch_sub(&g->nr_dirty, nr);
+	vmstat_add(m->mm, NR_WRITEBACK, (long)nr);
+	vmstat_add(m->mm, NR_FILE_DIRTY, -(long)nr);
 }
 
 static bool begin_writeback(struct address_space *m, struct page *page)
@@ -108,7 +111,7 @@ static bool begin_writeback(struct address_space *m, struct page *page)
 	mutex_lock(&m->lock);
 	begun = begin_locked(m, page);
 	if (begun)
-		count_begun(m->mm, 1);
+		count_begun(m, 1);
 	mutex_unlock(&m->lock);
 	return begun;
 }
@@ -138,6 +141,7 @@ static bool end_writeback(struct page_run *run, int err)
 	m->nr_writeback -= run->nr;
 	may_leave = m->nr_writeback == 0 &&
 		    (!run->here || atomic_load(&m->wb_leave));
+	atomic_fetch_sub(&writeback_group_of(m)->nr_writeback, run->nr);
 	vmstat_add(m->mm, NR_WRITEBACK, -(long)run->nr);
 	mutex_unlock(&m->lock);
 	return may_leave;
@@ -231,11 +235,12 @@ static void run_submit(struct page_run *run)
 static struct page_run *run_open(struct address_space *m,
 				 const struct write_pass *p)
 {
-	unsigned long max = IN_FLIGHT_MAX - (p->wait ? 0 : IN_FLIGHT_SYNC);
+	struct writeback_group *g = writeback_group_of(m);
+	unsigned long max = writeback_group_in_flight_max(g, p->wait);
 	struct mm *mm = m->mm;
 	struct page_run *run;
 
-	while (vmstat_read(mm, NR_WRITEBACK) > max) {
+	while (atomic_load(&g->nr_writeback) > max) {
 		page_io_kick(mm->io);
 		writeback_wait_progress(mm, WRITEBACK_WAIT_NS);
 	}
@@ -298,7 +303,7 @@ static void gather(struct page_run *run, pgoff_t *index,
 			    !xa_find(&m->pages, &next, p->last, p->tag);
 	}
 	if (run->nr > 0)
-		count_begun(m->mm, run->nr);
+		count_begun(m, run->nr);
 	mutex_unlock(&m->lock);
 	for (unsigned int i = 0; i < run->nr; i++)
 		page_unlock(&m->mm->page_waits, run->pages[i]);

@@ -56,10 +56,9 @@ static void file_unhold(struct world *w, struct file *f)
 	}
 }
 
-/* group is the world. */
 static struct world *world_of(struct address_space *m)
 {
-	return (struct world *)(uintptr_t)m->group;
+	return file_of(m)->world;
 }
 
 static void ops_hold(struct address_space *m)
@@ -278,6 +277,18 @@ void fill_random(unsigned char *p, size_t len)
 	}
 }
 
+void groups_start(struct world *w)
+{
+	for (int i = 0; i < NR_GROUPS; i++)
+		writeback_group_init(&w->groups[i], w->mm);
+}
+
+void groups_stop(struct world *w)
+{
+	for (int i = 0; i < NR_GROUPS; i++)
+		writeback_group_destroy(&w->groups[i]);
+}
+
 struct file *file_new(struct world *w)
 {
 	struct file *f = calloc(1, sizeof(*f));
@@ -285,6 +296,7 @@ struct file *file_new(struct world *w)
 	ASSERT(f);
 	f->model = calloc(1, FILE_BYTES_MAX);
 	ASSERT(f->model);
+	f->world = w;
 	f->size = sim_between(0, (uint64_t)w->pages_max << PAGE_SHIFT);
 	f->fd = sim_file_create(f->size);
 	f->tail_fd = sim_file_buffered(f->fd);
@@ -294,7 +306,8 @@ struct file *file_new(struct world *w)
 	rwlock_init(&f->io_lock);
 	f->users = f->holds = 1;
 	f->unsure = UINT64_MAX;
-	address_space_init(&f->mapping, w->mm, &file_ops, w);
+	address_space_init(&f->mapping, w->mm, &file_ops,
+			   &w->groups[sim_between(0, NR_GROUPS - 1)]);
 	w->nr_alive++;
 	return f;
 }

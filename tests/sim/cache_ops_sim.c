@@ -277,7 +277,6 @@ static int write_piece(struct actor *a, struct file *f, const struct piece *p)
 
 void op_write(struct actor *a, struct file *f)
 {
-	struct mm *mm = a->w->mm;
 	uint64_t limit = (uint64_t)a->w->pages_max << PAGE_SHIFT;
 	uint64_t at = sim_between(0, limit - 1), end, pause;
 	unsigned long nr = 0;
@@ -301,7 +300,7 @@ void op_write(struct actor *a, struct file *f)
 	rwlock_unlock_shared(&f->io_lock);
 	seen.writes++;
 	seen.write_errors += err != 0 && err != -ENOSPC;
-	pause = balance_dirty_pages(mm, nr);
+	pause = balance_dirty_pages(writeback_group_of(&f->mapping), nr);
 	ASSERT(pause <= BALANCE_PAUSE_MAX);
 	if (pause > 0 && sim_chance(70))
 		os_sleep_ns(pause);
@@ -399,6 +398,7 @@ void op_sync_all(struct actor *a)
 {
 	struct world *w = a->w;
 	struct snapshot *s = calloc(FILES_MAX, sizeof(*s));
+	struct writeback_group *group = NULL;
 	int err;
 
 	ASSERT(s);
@@ -408,9 +408,11 @@ void op_sync_all(struct actor *a)
 		w->files[i]->users++;
 	}
 	mutex_unlock(&w->lock);
-	err = dirty_list_sync(w->mm, sim_chance(50) ? w : NULL);
+	if (sim_chance(50))
+		group = &w->groups[sim_between(0, NR_GROUPS - 1)];
+	err = dirty_list_sync(w->mm, group);
 	for (unsigned int i = 0; i < w->nr_files; i++) {
-		if (!err)
+		if (!err && (!group || s[i].file->mapping.group == group))
 			snapshot_check(&s[i], 0, UINT64_MAX, false);
 	}
 	for (unsigned int i = 0; i < w->nr_files; i++)

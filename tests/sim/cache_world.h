@@ -17,6 +17,7 @@
 #include "mm/readahead.h"
 
 enum {
+	NR_GROUPS = 2,
 	FILES_MAX = 4,
 	FILE_PAGES_MAX = 320,
 	HOGS_MAX = 2048,
@@ -26,6 +27,7 @@ enum {
 
 struct file {
 	struct address_space mapping;
+	struct world *world;
 	struct rwlock io_lock; /* truncate alone */
 	int fd, tail_fd;       /* direct, and for the partial last block */
 	unsigned int users;    /* threads, and its place in the world */
@@ -40,6 +42,7 @@ struct world {
 	struct mm *mm;
 	bool faulty; /* anything may fail */
 	unsigned int nr_files, nr_ops, pages_max;
+	struct writeback_group groups[NR_GROUPS];
 	struct mutex lock; /* of files[], and of their users and holds */
 	struct file *files[FILES_MAX];
 	unsigned int nr_alive; /* files not yet freed */
@@ -83,6 +86,9 @@ extern struct cache_seen {
 
 /* --- cache_file_sim.c: files, their owner's side, and checks --------------- */
 
+/* What files are written to, as many devices. */
+void groups_start(struct world *w);
+void groups_stop(struct world *w);
 struct file *file_new(struct world *w);
 /* One of the world's, at random. */
 struct file *file_get(struct world *w);

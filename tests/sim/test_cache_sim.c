@@ -260,12 +260,17 @@ static void hog(struct world *w)
 
 static void world_start(struct world *w)
 {
-	struct mm_config config = { .size = MM_SIZE_MIN, .io_depth = 64 };
+	struct mm_config config = {
+		.size = MM_SIZE_MIN,
+		.io_depth = 64,
+		.nr_flushers = (unsigned int)sim_between(1, NR_GROUPS),
+	};
 	int err;
 
 	mutex_init(&w->lock);
 	w->mm = mm_create(&config, &err);
 	ASSERT(w->mm);
+	groups_start(w);
 	w->pages_max = (unsigned int)sim_between(50, FILE_PAGES_MAX);
 	w->nr_files = (unsigned int)sim_between(2, FILES_MAX);
 	w->nr_ops = (unsigned int)sim_between(10, 60);
@@ -319,6 +324,7 @@ static void world_stop(struct world *w)
 	ASSERT(vmstat_read(mm, NR_FILE_PAGES) == 0);
 	ASSERT(vmstat_read(mm, NR_FILE_DIRTY) == 0);
 	ASSERT(vmstat_read(mm, NR_WRITEBACK) == 0);
+	groups_stop(w);
 	mm_destroy(mm);
 }
 

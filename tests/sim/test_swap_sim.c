@@ -97,6 +97,7 @@ static void world_start(struct anon_world *w, bool random)
 	rwlock_init(&w->quiet);
 	w->mm = w->files.mm = mm_create(&config, &err);
 	ASSERT(w->mm);
+	groups_start(&w->files);
 	ASSERT(swap_start(w->mm) == 0);
 	w->swap = w->mm->swap;
 	w->groups[0].max_pages = UINT64_MAX;
@@ -140,6 +141,7 @@ static void world_stop(struct anon_world *w)
 		stats[i] += vmstat_read(mm, (enum vmstat_item)i);
 	swap_stop(mm);
 	ASSERT(mm->swap == NULL);
+	groups_stop(&w->files);
 	while (w->files.nr_hogs > 0)
 		page_put(mm, w->files.hogs[--w->files.nr_hogs]);
 	ASSERT(vmstat_read(mm, NR_ANON_PAGES) == 0);

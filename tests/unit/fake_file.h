@@ -4,7 +4,8 @@
  *	page: its first word is its contents
  *	  │ write_run
  *	  ├── FAKE_INLINE ────────────────────────────► disk[index]
- *	  └── FAKE_QUEUED ──► queue ──fake_complete()──► disk[index]
+ *	  ├── FAKE_QUEUED ──► queue ──fake_complete()──► disk[index]
+ *	  └── FAKE_HANGS: the writer, until it is another
  *
  * Every run is logged. The owner counts what it is told, and insists that the
  * calls are paired.
@@ -16,7 +17,7 @@
 #include "mm/page_wait.h"
 #include "tests/unit/unit.h"
 
-enum fake_mode { FAKE_INLINE, FAKE_QUEUED };
+enum fake_mode { FAKE_INLINE, FAKE_QUEUED, FAKE_HANGS };
 enum { FAKE_LOG_MAX = 65536, FAKE_QUEUE_MAX = 2048 };
 
 struct fake_log {
@@ -27,9 +28,11 @@ struct fake_log {
 /* (L) guarded by lock. */
 struct fake_file {
 	struct address_space mapping;
+	struct writeback_group group;
 	pgoff_t nr_pages;
 	_Atomic uint64_t *disk; /* a word a page */
 	_Atomic int mode;	/* enum fake_mode */
+	_Atomic bool hanging;	/* somebody does */
 	_Atomic int error;	/* transfers end with it: -errno or 0 */
 	_Atomic int pageout;	/* enum pageout_result */
 
@@ -117,6 +120,10 @@ static inline void fake_write_run(struct address_space *m, struct page_run *run)
 	bool queued = atomic_load(&f->mode) == FAKE_QUEUED;
 
 	fake_check_run(run);
+	while (atomic_load(&f->mode) == FAKE_HANGS) {
+		atomic_store(&f->hanging, true);
+		unit_nap();
+	}
 	mutex_lock(&f->lock);
 	f->log[f->nr_log++ % FAKE_LOG_MAX] =
 		(struct fake_log){ run->first, run->nr };
@@ -198,7 +205,8 @@ static inline struct fake_file *fake_create(struct mm *mm, pgoff_t nr_pages)
 	f->disk = calloc(nr_pages, sizeof(*f->disk));
 	assert_non_null(f->disk);
 	mutex_init(&f->lock);
-	address_space_init(&f->mapping, mm, &fake_ops, f);
+	writeback_group_init(&f->group, mm);
+	address_space_init(&f->mapping, mm, &fake_ops, &f->group);
 	return f;
 }
 
@@ -208,7 +216,7 @@ static inline void fake_settle(struct fake_file *f)
 	while (atomic_load(&f->held) > 0) {
 		while (fake_complete(f))
 			;
-		dirty_list_sync(f->mapping.mm, f->mapping.group);
+		dirty_list_sync(f->mapping.mm, &f->group);
 		unit_nap();
 	}
 }
@@ -222,6 +230,7 @@ static inline void fake_destroy(struct fake_file *f)
 	atomic_store(&f->mode, FAKE_INLINE);
 	fake_settle(f);
 	address_space_destroy(&f->mapping);
+	writeback_group_destroy(&f->group);
 	free(f->disk);
 	free(f);
 }

@@ -164,6 +164,7 @@ enum { FILE_PAGES = 200 };
 /* A file whose every page is its version, over and over. */
 struct disk_file {
 	struct address_space mapping;
+	struct writeback_group group;
 	int fd;
 	_Atomic int held;
 	uint64_t version[FILE_PAGES]; /* that the file has, or will have */
@@ -270,7 +271,7 @@ static bool has_words(const void *data, uint64_t word)
 static void settle_file(struct disk_file *f)
 {
 	while (atomic_load(&f->held) > 0)
-		dirty_list_sync(f->mapping.mm, f->mapping.group);
+		dirty_list_sync(f->mapping.mm, &f->group);
 	page_cache_truncate(&f->mapping, 0);
 	assert_true(address_space_is_empty(&f->mapping));
 }
@@ -411,7 +412,8 @@ static struct disk_file *disk_file_create(struct mm *mm)
 		assert_int_equal(pwrite(f->fd, zeroes, PAGE_SIZE,
 					(off_t)(i << PAGE_SHIFT)),
 				 PAGE_SIZE);
-	address_space_init(&f->mapping, mm, &disk_ops, f);
+	writeback_group_init(&f->group, mm);
+	address_space_init(&f->mapping, mm, &disk_ops, &f->group);
 	return f;
 }
 
@@ -419,6 +421,7 @@ static void disk_file_destroy(struct disk_file *f)
 {
 	settle_file(f);
 	address_space_destroy(&f->mapping);
+	writeback_group_destroy(&f->group);
 	close(f->fd);
 	free(f);
 }

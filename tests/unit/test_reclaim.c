@@ -493,7 +493,7 @@ static void writes_wait_and_nothing_is_lost(void **state)
 			unit_nap();
 		}
 	}
-	assert_int_equal(dirty_list_sync(mm, f), 0);
+	assert_int_equal(dirty_list_sync(mm, &f->group), 0);
 	for (pgoff_t i = 0; i < NR_STREAM; i++)
 		assert_int_equal(atomic_load(&f->disk[i]), i + 1);
 	fake_destroy(f);

@@ -59,7 +59,8 @@ static void check_states(void)
 	assert_int_equal(f->mapping.nr_dirty, nr);
 	assert_int_equal(f->mapping.nr_writeback, 0);
 	assert_int_equal(vmstat_read(f->mapping.mm, NR_FILE_DIRTY), nr);
-	assert_int_equal(dirty_list_bytes(f->mapping.mm, f), nr * PAGE_SIZE);
+	assert_int_equal(dirty_list_bytes(f->mapping.mm, &f->group),
+			 nr * PAGE_SIZE);
 	assert_int_equal(address_space_is_clean(&f->mapping), nr == 0);
 	mutex_lock(&f->mapping.lock);
 	xa_check(&f->mapping.pages);
@@ -193,7 +194,7 @@ static void sync_leaves_others_alone(void **state)
 	sync_range(0, UINT64_MAX);
 	assert_int_equal(other->nr_log, 0);
 	assert_true(fake_test(other, 5, PG_dirty));
-	assert_int_equal(dirty_list_sync(*state, f), 0);
+	assert_int_equal(dirty_list_sync(*state, &f->group), 0);
 	assert_int_equal(other->nr_log, 0);
 	assert_int_equal(dirty_list_sync(*state, NULL), 0);
 	assert_int_equal(atomic_load(&other->disk[5]), 55);
@@ -210,10 +211,10 @@ static void dirty_mappings_are_held(void **state)
 		write_page(1);
 		write_page(2);
 		assert_int_equal(f->held, 1);
-		assert_int_equal(dirty_list_sync(*state, f), 0);
+		assert_int_equal(dirty_list_sync(*state, &f->group), 0);
 		assert_int_equal(f->held, 0);
 		assert_int_equal(f->nr_settled, n + 1);
-		assert_int_equal(dirty_list_bytes(*state, f), 0);
+		assert_int_equal(dirty_list_bytes(*state, &f->group), 0);
 	}
 	fake_destroy(f);
 }
@@ -585,21 +586,22 @@ static void writers_pause_between_the_middle_and_the_limit(void **state)
 		lru_drain(mm);
 		dirty_limits(mm, &bg, &limit);
 		middle = (bg + limit) / 2;
-		pause = balance_dirty_pages(mm, 1);
+		pause = balance_dirty_pages(&big->group, 1);
 		if (nr + 1 <= middle)
 			assert_int_equal(pause, 0);
 		else if (nr + 1 >= limit)
 			assert_int_equal(pause, BALANCE_PAUSE_MAX);
 		else
 			assert_true(pause > 0 && pause < BALANCE_PAUSE_MAX);
-		assert_int_equal(dirty_limit_reached(mm), nr + 1 >= limit);
+		assert_int_equal(dirty_limit_reached(&big->group),
+				 nr + 1 >= limit);
 		assert_true(pause + pause / 10 >= last);
 		last = pause;
 	}
 	assert_int_equal(last, BALANCE_PAUSE_MAX);
 	/* Waiting would not help: nothing can be written. */
 	atomic_store(&mm->flusher.stuck, true);
-	assert_false(dirty_limit_reached(mm));
+	assert_false(dirty_limit_reached(&big->group));
 	assert_true(vmstat_read(mm, BALANCE_DIRTY_PAUSE) > 0);
 	assert_true(vmstat_read(mm, FLUSHER_WAKE) > 0);
 	fake_destroy(big);
@@ -696,6 +698,62 @@ static void flusher_writes_what_is_old(void **state)
 	mm_destroy(mm);
 }
 
+/* A device hangs, with all that may be dirty; a second one has its own flusher. */
+static void a_device_that_hangs_holds_only_its_own(void **state)
+{
+	struct mm_config config = { .size = MM_SIZE_MIN,
+				    .io_depth = 16,
+				    .nr_flushers = 2 };
+	struct mm *mm = unit_mm_of(&config);
+	struct fake_file *hung = fake_create(mm, MM_SIZE_MIN / PAGE_SIZE);
+	struct fake_file *too = fake_create(mm, NR_INDICES);
+	struct fake_file *well = fake_create(mm, MM_SIZE_MIN / PAGE_SIZE);
+	pgoff_t nr = 0;
+
+	(void)state;
+	atomic_store(&hung->mode, FAKE_HANGS);
+	atomic_store(&too->mode, FAKE_HANGS);
+	too->mapping.group = &hung->group; /* on the same device */
+	assert_int_equal(fake_write(too, 0, 9), 0);
+	while (!dirty_limit_reached(&hung->group)) {
+		assert_int_equal(fake_write(hung, nr, nr + 1), 0);
+		lru_drain(mm);
+		nr++;
+	}
+	flusher_kick(&hung->mapping);
+	while (!atomic_load(&hung->hanging) && !atomic_load(&too->hanging))
+		unit_nap();
+	for (int n = 0; n < 20; n++) {
+		flusher_kick(&too->mapping);
+		assert_true(balance_dirty_pages(&hung->group, 1) > 0);
+		assert_int_equal(balance_dirty_pages(&well->group, 1), 0);
+		assert_false(dirty_limit_reached(&well->group));
+		assert_int_equal(fake_write(well, (pgoff_t)n, 7), 0);
+		flusher_kick(&well->mapping);
+		while (atomic_load(&well->held) > 0)
+			unit_nap();
+		assert_int_equal(dirty_list_sync(mm, &well->group), 0);
+		assert_false(dirty_list_busy(mm, &well->group));
+	}
+	/* But not as much as it likes. */
+	for (pgoff_t n = 0; !dirty_limit_reached(&well->group); n++) {
+		assert_true(n < nr);
+		atomic_store(&well->mode, FAKE_QUEUED);
+		assert_int_equal(fake_write(well, 100 + n, 8), 0);
+	}
+	atomic_store(&well->mode, FAKE_INLINE);
+	atomic_store(&hung->mode, FAKE_INLINE);
+	atomic_store(&too->mode, FAKE_INLINE);
+	assert_int_equal(dirty_list_sync(mm, &hung->group), 0);
+	assert_int_equal(atomic_load(&too->disk[0]), 9);
+	for (pgoff_t i = 0; i < nr; i++)
+		assert_int_equal(atomic_load(&hung->disk[i]), i + 1);
+	fake_destroy(well);
+	fake_destroy(too);
+	fake_destroy(hung);
+	mm_destroy(mm);
+}
+
 /* Young pages go out, too, if there are too many of them. */
 static void flusher_writes_above_the_background_mark(void **state)
 {
@@ -707,7 +765,7 @@ static void flusher_writes_above_the_background_mark(void **state)
 	assert_int_equal(vm_set(mm, VM_DIRTY_BACKGROUND_RATIO, 10), 0);
 	for (pgoff_t i = 0; i < NR_INDICES; i++)
 		write_page(i);
-	balance_dirty_pages(mm, NR_INDICES);
+	balance_dirty_pages(&f->group, NR_INDICES);
 	while (atomic_load(&f->held) > 0)
 		unit_nap();
 	memset(dirty, 0, sizeof(dirty));
@@ -855,6 +913,7 @@ int main(int argc, char **argv)
 		unit_test_mm(patience_ends),
 		cmocka_unit_test(flusher_writes_what_is_asked_for),
 		cmocka_unit_test(flusher_writes_what_is_old),
+		cmocka_unit_test(a_device_that_hangs_holds_only_its_own),
 		cmocka_unit_test(flusher_writes_above_the_background_mark),
 		cmocka_unit_test(flusher_goes_round_a_hot_file),
 		cmocka_unit_test(nothing_is_lost_when_all_run_at_once),

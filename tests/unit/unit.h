@@ -72,15 +72,21 @@ static inline void unit_pin(unsigned int cpu)
 }
 
 /* A memory with its daemons running. */
-static inline struct mm *unit_mm(size_t size)
+static inline struct mm *unit_mm_of(const struct mm_config *config)
 {
-	struct mm_config config = { .size = size, .io_depth = 16 };
 	int err;
-	struct mm *mm = mm_create(&config, &err);
+	struct mm *mm = mm_create(config, &err);
 
 	assert_non_null(mm);
 	assert_int_equal(err, 0);
 	return mm;
+}
+
+static inline struct mm *unit_mm(size_t size)
+{
+	struct mm_config config = { .size = size, .io_depth = 16 };
+
+	return unit_mm_of(&config);
 }
 
 /* One in which nothing happens but what the test does. */
