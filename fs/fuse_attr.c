@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/limits.h>
+#include <linux/xattr.h>
 #include <string.h>
 
 #define ACL_NAME "system.posix_acl_access"
@@ -105,6 +106,35 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid,
 
 /* --- extended attributes --------------------------------------------------- */
 
+/*
+ * Names of "trusted." are listed to root alone: nobody else can read them, and
+ * who copies all that is listed would fail. The kernel leaves it to us.
+ */
+static size_t drop_trusted(char *list, size_t size)
+{
+	size_t kept = 0;
+
+	for (size_t at = 0, len; at < size; at += len) {
+		len = strlen(list + at) + 1;
+		if (strncmp(list + at, XATTR_TRUSTED_PREFIX,
+			    XATTR_TRUSTED_PREFIX_LEN) == 0)
+			continue;
+		memmove(list + kept, list + at, len);
+		kept += len;
+	}
+	return kept;
+}
+
+/* With size 0 what would be enough. */
+static ssize_t list_xattrs(struct request *rq, char *list, size_t size)
+{
+	ssize_t n = rq->vol->ops->listxattr(rq->inode, list, size);
+
+	if (n > 0 && size > 0 && args_of(rq)->caller.uid != 0)
+		n = (ssize_t)drop_trusted(list, (size_t)n);
+	return n;
+}
+
 static void run_getxattr(struct request *rq)
 {
 	const struct volume_ops *ops = rq->vol->ops;
@@ -112,7 +142,7 @@ static void run_getxattr(struct request *rq)
 	/* The name is in the buffer's first page, the value goes behind. */
 	char *value = session_buffer(rq, rq->size + PAGE_SIZE) + PAGE_SIZE;
 	ssize_t n = a->name ? ops->getxattr(rq->inode, a->name, value, rq->size)
-			    : ops->listxattr(rq->inode, value, rq->size);
+			    : list_xattrs(rq, value, rq->size);
 
 	if (n < 0) {
 		op_end_err(rq, (int)n);
