@@ -369,10 +369,29 @@ int anon_make(struct inode *dir, const struct dir_make *make,
 }
 
 static int link_locked(struct anon_volume *av, struct anon_inode *ai,
+int anon_make_unnamed(struct inode *dir, const struct dir_make *make,
+		      struct dir_entry *entry)
+{
+	struct anon_inode_new new = describe_new(anon_inode_of(dir), make);
+	struct inode_table *t = &dir->vol->inodes;
+	int err;
+	struct anon_inode *ai =
+		anon_inode_new(anon_volume_of(dir->vol), &new, &err);
+
+	if (!ai)
+		return err;
+	ai->unnamed = true;
+	mutex_lock(&t->lock);
+	inode_add(t, &ai->inode, true);
+	mutex_unlock(&t->lock);
+	entry->inode = &ai->inode;
+	return anon_getattr(entry->inode, &entry->attr);
+}
+
 		       struct anon_inode *dir, struct room *room)
 	must_hold(av->names_lock)
 {
-	if (ai->nlink == 0 || dir->nlink == 0)
+	if ((ai->nlink == 0 && !ai->unnamed) || dir->nlink == 0)
 		return -ENOENT;
 	if (find(av, dir, room->name->name))
 		return -EEXIST;
@@ -380,6 +399,7 @@ static int link_locked(struct anon_volume *av, struct anon_inode *ai,
 		return -EMLINK;
 	name_add(av, dir, ai, room);
 	set_links(av, ai, ai->nlink + 1);
+	ai->unnamed = false;
 	dir_changed(av, dir, 1, 0);
 	join(ai, true);
 	return 0;

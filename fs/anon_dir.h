@@ -13,6 +13,9 @@ int anon_lookup(struct inode *dir, const char *name, struct dir_entry *entry);
 /* -ENOENT if the directory is removed, as all that make a name. */
 int anon_make(struct inode *dir, const struct dir_make *make,
 	      struct dir_entry *entry);
+/* Of a directory that is removed, too. */
+int anon_make_unnamed(struct inode *dir, const struct dir_make *make,
+		      struct dir_entry *entry);
 int anon_link(struct inode *inode, struct inode *dir, const char *name,
 	      struct dir_entry *entry);
 int anon_unlink(struct inode *dir, const char *name, bool is_dir);

@@ -4,7 +4,8 @@
  *   (1) An inode goes when it has no links, no kernel refs and no refs of
  *       ours. Who changes nlink has a ref meanwhile, so that the decision,
  *       made by the one who drops the last, sees the last value.
- *   (2) With nlink 0 no name leads to it, and none ever will again.
+ *   (2) With nlink 0 no name leads to it, and none ever will again, unless it
+ *       was made without one (unnamed).
  *   (3) Making one may wait and be refused; destroying one needs no memory.
  *   (4) Destroying all inodes of a volume may come across them in any order:
  *       a directory frees its names, and looks at no other inode.

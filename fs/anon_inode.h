@@ -38,8 +38,10 @@ struct anon_inode {
 	 */
 	uint32_t nlink;
 	struct timespec atime, mtime, ctime; /* (A) */
-	struct anon_xattr *xattrs;	     /* (A) */
-	size_t xattr_bytes;		     /* (A) */
+	_Atomic bool atime_due;	   /* a read may change atime; as mode */
+	struct anon_xattr *xattrs; /* (A) */
+	size_t xattr_bytes;	   /* (A) */
+	bool unnamed; /* made without a name, and has had none (N) */
 	union {
 		struct {
 			struct xarray names;  /* by cookie (N) */

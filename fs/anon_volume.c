@@ -247,6 +247,7 @@ const struct volume_ops anon_volume_ops = {
 	.kind = "anon",
 	.lookup = anon_lookup,
 	.make = anon_make,
+	.make_unnamed = anon_make_unnamed,
 	.link = anon_link,
 	.unlink = anon_unlink,
 	.rename = anon_rename,

@@ -16,7 +16,7 @@ struct dir_entry {
 
 /* What mknod(2), mkdir(2), symlink(2) and open(O_CREAT) want to make. */
 struct dir_make {
-	const char *name;
+	const char *name;   /* not with O_TMPFILE */
 	mode_t mode;	    /* with the type: S_IFREG, S_IFDIR, S_IFLNK, … */
 	dev_t rdev;	    /* for devices */
 	const char *target; /* for symbolic links */

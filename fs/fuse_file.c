@@ -101,6 +101,17 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		 run_open);
 }
 
+static int make_to_open(struct request *rq, const struct dir_make *make,
+			struct dir_entry *entry)
+{
+	const struct volume_ops *ops = rq->vol->ops;
+
+	if (make->name)
+		return ops->make(rq->inode, make, entry);
+	return ops->make_unnamed ? ops->make_unnamed(rq->inode, make, entry)
+				 : -EOPNOTSUPP;
+}
+
 static void run_create(struct request *rq)
 {
 	const struct volume_ops *ops = rq->vol->ops;
@@ -117,7 +128,7 @@ static void run_create(struct request *rq)
 	struct dir_entry entry;
 	/* First, so that no name is left if there is none. */
 	struct open_file *file = open_file_alloc(rq->vol);
-	int err = file ? ops->make(rq->inode, &make, &entry) : -ENOROOM;
+	int err = file ? make_to_open(rq, &make, &entry) : -ENOROOM;
 
 	if (err) {
 		if (file)
@@ -154,6 +165,19 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		return;
 	rq = op_defer(req, parent);
 	args_of(rq)->name = name;
+	args_of(rq)->mode = mode;
+	args_of(rq)->flags = fi->flags;
+	op_queue(rq, REQUEST_NAME, run_create);
+}
+
+void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode,
+		struct fuse_file_info *fi)
+{
+	struct request *rq;
+
+	if (op_control_done(req, parent, EPERM))
+		return;
+	rq = op_defer(req, parent);
 	args_of(rq)->mode = mode;
 	args_of(rq)->flags = fi->flags;
 	op_queue(rq, REQUEST_NAME, run_create);

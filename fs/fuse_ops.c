@@ -237,6 +237,7 @@ const struct fuse_lowlevel_ops fuse_ops = {
 	.link = op_link,
 	.open = op_open,
 	.create = op_create,
+	.tmpfile = op_tmpfile,
 	.release = op_release,
 	.read = op_read,
 	.write = op_write,

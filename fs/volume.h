@@ -43,6 +43,12 @@ struct volume_ops {
 		      struct dir_entry *entry);
 	int (*make)(struct inode *dir, const struct dir_make *make,
 		    struct dir_entry *entry);
+	/*
+	 * A regular file that has no name, and is gone at its last close, unless
+	 * link() gives it one. NULL: there are none.
+	 */
+	int (*make_unnamed)(struct inode *dir, const struct dir_make *make,
+			    struct dir_entry *entry);
 	int (*link)(struct inode *inode, struct inode *dir, const char *name,
 		    struct dir_entry *entry);
 	int (*unlink)(struct inode *dir, const char *name, bool is_dir);
