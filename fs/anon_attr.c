@@ -41,6 +41,62 @@ static blkcnt_t blocks_of(struct inode *inode)
 	return (blkcnt_t)nr * SECTORS;
 }
 
+/*
+ * As the kernel does it unless told otherwise (relatime): not to write a time for
+ * each read, and yet to tell what was read since it changed (mail), or not for
+ * days (tmpwatch).
+ */
+enum { ATIME_OLD_S = 24 * 60 * 60 };
+
+static bool is_before(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec
+				      : a->tv_nsec < b->tv_nsec;
+}
+
+static bool is_old(const struct anon_inode *ai, const struct timespec *now)
+{
+	return now->tv_sec - ai->atime.tv_sec >= ATIME_OLD_S;
+}
+
+void anon_changed(struct inode *inode, struct timespec now)
+{
+	struct anon_inode *ai = anon_inode_of(inode);
+
+	ai->ctime = now;
+	atomic_store(&ai->atime_due, true);
+}
+
+void anon_opened(struct inode *inode)
+{
+	struct anon_inode *ai = anon_inode_of(inode);
+	struct timespec now = os_realtime();
+
+	mutex_lock(&inode->time_lock);
+	if (is_old(ai, &now))
+		atomic_store(&ai->atime_due, true);
+	mutex_unlock(&inode->time_lock);
+}
+
+void anon_accessed(struct inode *inode)
+{
+	struct anon_inode *ai = anon_inode_of(inode);
+	const struct volume *vol = inode->vol;
+	struct timespec now;
+
+	if (!atomic_load_explicit(&ai->atime_due, memory_order_relaxed) ||
+	    vol->noatime || (vol->nodiratime && S_ISDIR(inode->type)))
+		return;
+	now = os_realtime();
+	mutex_lock(&inode->time_lock);
+	/* It may have been set to a time to come. */
+	if (!is_before(&ai->mtime, &ai->atime) ||
+	    !is_before(&ai->ctime, &ai->atime) || is_old(ai, &now))
+		ai->atime = now;
+	atomic_store(&ai->atime_due, false);
+	mutex_unlock(&inode->time_lock);
+}
+
 static bool is_device(mode_t type)
 {
 	return S_ISCHR(type) || S_ISBLK(type);
@@ -97,7 +153,7 @@ int anon_kill_suid(struct inode *inode)
 		return 0;
 	mutex_lock(&inode->time_lock);
 	atomic_store(&ai->mode, without_suid(atomic_load(&ai->mode)));
-	ai->ctime = now;
+	anon_changed(inode, now);
 	mutex_unlock(&inode->time_lock);
 	return 0;
 }
@@ -121,7 +177,7 @@ static void set_rest(struct anon_inode *ai, const struct attr_change *c)
 		ai->atime = c->atime;
 	if (c->valid & ATTR_MTIME)
 		ai->mtime = c->mtime;
-	ai->ctime = now;
+	anon_changed(&ai->inode, now);
 	mutex_unlock(&ai->inode.time_lock);
 }
 
@@ -283,7 +339,7 @@ static int exchange_xattr(struct inode *inode, const char *name, int flags,
 	mutex_lock(&ai->inode.time_lock);
 	err = put_at(ai, name, flags, x, &old);
 	if (!err)
-		ai->ctime = now;
+		anon_changed(&ai->inode, now);
 	mutex_unlock(&ai->inode.time_lock);
 	kfree(inode->vol->mm, err ? x : old);
 	return err;

@@ -7,6 +7,20 @@
 
 int anon_getattr(struct inode *inode, struct stat *st);
 int anon_setattr(struct inode *inode, const struct attr_change *change);
+/*
+ * It has changed: ctime, and what reads may have to do with atime. mtime is the
+ * caller's.
+ */
+void anon_changed(struct inode *inode, struct timespec now)
+	must_hold(inode->time_lock);
+/*
+ * It was read: atime is now, if that is worth it (relatime, see mount(8)). Does
+ * not block; nearly always it is one look at a flag.
+ */
+void anon_accessed(struct inode *inode);
+/* It is being opened: a long time after atime a read is worth it as well. */
+void anon_opened(struct inode *inode);
+
 bool anon_has_suid(struct inode *inode);
 int anon_kill_suid(struct inode *inode);
 

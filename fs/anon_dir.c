@@ -207,7 +207,8 @@ static void dir_changed(struct anon_volume *av, struct anon_inode *dir,
 	mutex_lock(&dir->inode.time_lock);
 	dir->dir.nr_names += (uint64_t)(int64_t)names;
 	dir->nlink += (uint32_t)subdirs;
-	dir->mtime = dir->ctime = now;
+	dir->mtime = now;
+	anon_changed(&dir->inode, now);
 	mutex_unlock(&dir->inode.time_lock);
 }
 
@@ -219,7 +220,7 @@ static void set_links(struct anon_volume *av, struct anon_inode *ai,
 	(void)av;
 	mutex_lock(&ai->inode.time_lock);
 	ai->nlink = nlink;
-	ai->ctime = now;
+	anon_changed(&ai->inode, now);
 	mutex_unlock(&ai->inode.time_lock);
 }
 
@@ -229,7 +230,7 @@ static void set_ctime(struct anon_inode *ai)
 	struct timespec now = os_realtime();
 
 	mutex_lock(&ai->inode.time_lock);
-	ai->ctime = now;
+	anon_changed(&ai->inode, now);
 	mutex_unlock(&ai->inode.time_lock);
 }
 
@@ -368,7 +369,6 @@ int anon_make(struct inode *dir, const struct dir_make *make,
 	return anon_getattr(entry->inode, &entry->attr);
 }
 
-static int link_locked(struct anon_volume *av, struct anon_inode *ai,
 int anon_make_unnamed(struct inode *dir, const struct dir_make *make,
 		      struct dir_entry *entry)
 {
@@ -388,6 +388,7 @@ int anon_make_unnamed(struct inode *dir, const struct dir_make *make,
 	return anon_getattr(entry->inode, &entry->attr);
 }
 
+static int link_locked(struct anon_volume *av, struct anon_inode *ai,
 		       struct anon_inode *dir, struct room *room)
 	must_hold(av->names_lock)
 {
@@ -398,8 +399,8 @@ int anon_make_unnamed(struct inode *dir, const struct dir_make *make,
 	if (ai->nlink >= ANON_LINK_MAX)
 		return -EMLINK;
 	name_add(av, dir, ai, room);
-	set_links(av, ai, ai->nlink + 1);
 	ai->unnamed = false;
+	set_links(av, ai, ai->nlink + 1);
 	dir_changed(av, dir, 1, 0);
 	join(ai, true);
 	return 0;
@@ -434,6 +435,7 @@ int anon_readlink(struct inode *inode, char *buf, size_t size)
 	if (!S_ISLNK(inode->type))
 		return -EINVAL;
 	snprintf(buf, size, "%s", anon_inode_of(inode)->target);
+	anon_accessed(inode);
 	return 0;
 }
 
@@ -684,6 +686,7 @@ struct dir_stream *anon_dir_open(struct inode *inode, int *err)
 	if (!s)
 		return NULL;
 	s->stream.inode = inode;
+	anon_opened(inode);
 	mutex_lock(&av->names_lock);
 	s->end = anon_inode_of(inode)->dir.next_cookie;
 	mutex_unlock(&av->names_lock);
@@ -754,6 +757,7 @@ int anon_dir_read(struct dir_stream *s, uint64_t offset,
 {
 	struct listed l;
 
+	anon_accessed(s->inode);
 	while (list_next(container_of(s, struct anon_stream, stream), offset,
 			 &l) &&
 	       emit(arg, &l.out))

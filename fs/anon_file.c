@@ -44,8 +44,8 @@
 
 int anon_file_open(struct inode *inode, int flags)
 {
-	(void)inode;
 	(void)flags;
+	anon_opened(inode);
 	return 0;
 }
 
@@ -78,7 +78,8 @@ static void modified(struct inode *inode, enum size_change how, uint64_t size)
 	if (how == SIZE_SET ||
 	    (how == SIZE_GROW && size > atomic_load(&inode->size)))
 		atomic_store(&inode->size, size);
-	ai->mtime = ai->ctime = now;
+	ai->mtime = now;
+	anon_changed(inode, now);
 	mutex_unlock(&inode->time_lock);
 	anon_drop_caps(inode);
 }

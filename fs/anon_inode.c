@@ -96,7 +96,9 @@ struct anon_inode *anon_inode_new(struct anon_volume *av,
 	atomic_store(&ai->mode, new->mode);
 	ai->uid = new->uid;
 	ai->gid = new->gid;
-	ai->atime = ai->mtime = ai->ctime = os_realtime();
+	ai->atime = ai->mtime = os_realtime();
+	ai->ctime = ai->mtime;
+	atomic_store(&ai->atime_due, true);
 	init_type(ai, new, target);
 	*err = 0;
 	return ai;

@@ -258,6 +258,7 @@ const struct volume_ops anon_volume_ops = {
 	.dir_sync = anon_dir_sync,
 	.getattr = anon_getattr,
 	.setattr = anon_setattr,
+	.accessed = anon_accessed,
 	.has_suid = anon_has_suid,
 	.kill_suid = anon_kill_suid,
 	.getxattr = anon_getxattr,

@@ -14,7 +14,7 @@ struct dir_entry {
 	struct stat attr;
 };
 
-/* What mknod(2), mkdir(2), symlink(2) and open(O_CREAT) want to make. */
+/* What mknod(2), mkdir(2), symlink(2) and open(2) want to make. */
 struct dir_make {
 	const char *name;   /* not with O_TMPFILE */
 	mode_t mode;	    /* with the type: S_IFREG, S_IFDIR, S_IFLNK, … */

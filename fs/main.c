@@ -285,6 +285,8 @@ static int start_mount(struct process *p, struct mount *m)
 	vol->owner = getuid();
 	vol->owner_gid = getgid();
 	vol->read_only = p->options.read_only;
+	vol->noatime = p->options.noatime || vol->read_only;
+	vol->nodiratime = p->options.nodiratime;
 	vol->sync =
 		p->options.sync && !m->source.anon; /* nothing to wait for */
 	snprintf(vol->source, sizeof(vol->source), "%s", m->source.path);

@@ -26,6 +26,7 @@ int open_file_begin(struct open_file *file, struct inode *inode, int flags)
 	mutex_init(&file->lock);
 	file->inode = inode;
 	file->for_writing = (flags & O_ACCMODE) != O_RDONLY;
+	file->noatime = flags & O_NOATIME;
 	kernel_copies_opened(inode, file->for_writing);
 	mutex_lock(&vol->opens_lock);
 	list_add(&vol->open_files, &file->link);

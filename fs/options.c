@@ -343,6 +343,10 @@ static bool pass_on(struct options *o, const char *name)
 		       (o->read_only && strcmp(name, "rw") != 0);
 	o->sync = strcmp(name, "sync") == 0 ||
 		  (o->sync && strcmp(name, "async") != 0);
+	o->noatime = strcmp(name, "noatime") == 0 ||
+		     (o->noatime && strcmp(name, "atime") != 0);
+	o->nodiratime = strcmp(name, "nodiratime") == 0 ||
+			(o->nodiratime && strcmp(name, "diratime") != 0);
 	return true;
 }
 

@@ -14,6 +14,7 @@ struct options {
 	bool help, version;
 	bool control; /* show .plimsoll */
 	bool read_only, sync;
+	bool noatime, nodiratime;
 	bool mlock; /* keep the process in memory */
 	enum cache_mode cache;
 	enum transport_wish transport;

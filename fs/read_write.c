@@ -86,6 +86,14 @@ static bool collect(struct request *rq, pgoff_t first, unsigned int nr)
 	return rq->nr_pages == nr;
 }
 
+static void note_access(struct request *rq)
+{
+	const struct volume_ops *ops = rq->vol->ops;
+
+	if (ops->accessed && !rq->file->noatime)
+		ops->accessed(rq->inode);
+}
+
 /*
  * Mark what was read as used; reading on inside a page is no further use of
  * it. A marker met on the way starts the next window.
@@ -95,6 +103,7 @@ static void note_read(struct request *rq, pgoff_t first)
 	struct mm *mm = rq->vol->mm;
 	pgoff_t next;
 
+	note_access(rq);
 	mutex_lock(&rq->file->lock);
 	next = rq->file->ra.next;
 	readahead_note(&rq->file->ra, first, rq->nr_pages);
@@ -287,6 +296,8 @@ void rw_read_slow(struct request *rq)
 	mutex_lock(&fs->emergency_lock);
 	read_range(rq, &first, &nr);
 	err = read_uncached(rq, first, nr);
+	if (!err)
+		note_access(rq);
 	rq->data = fs->emergency + (rq->offset & PAGE_MASK);
 	rq->finish(rq, err);
 	mutex_unlock(&fs->emergency_lock);

@@ -72,6 +72,11 @@ struct volume_ops {
 	/* Has it set-id bits a write must take away? Must not block. */
 	bool (*has_suid)(struct inode *inode);
 	int (*kill_suid)(struct inode *inode);
+	/*
+	 * Contents were read: the access time may change. Must not block. NULL:
+	 * it does not.
+	 */
+	void (*accessed)(struct inode *inode);
 	/* Bytes of the value (size 0: what it would take), or -errno. */
 	ssize_t (*getxattr)(struct inode *inode, const char *name, void *value,
 			    size_t size);
@@ -192,6 +197,8 @@ struct volume {
 	gid_t owner_gid;	      /* (C) */
 	bool read_only;		      /* (C) */
 	bool sync;		      /* every write is O_SYNC (C) */
+	bool noatime;		      /* reading changes no times (C) */
+	bool nodiratime;	      /* the same for directories (C) */
 	bool acl;		      /* keeps POSIX ACLs (C) */
 	enum cache_mode cache;	      /* (C) */
 	/* Nothing is written back but by a sync; see fs/crash.h. */

@@ -1,7 +1,7 @@
 """The same operations in a bare directory and on a mount: each has the same
 result or error, and leaves the same modes, owners, sizes and attributes behind.
 
-usage: same_as_bare.py BARE MOUNT BACKING ids|limits
+usage: same_as_bare.py BARE MOUNT BACKING ids|limits|reading
 
 BACKING is where the mount keeps its files ("-": nowhere). Differences that have
 a reason are in EXPECTED, with it; one that is not there fails, and so does one
@@ -43,6 +43,7 @@ EXPECTED = {
     },
     "ids": {
         "chown to nobody": "FUSE is not asked where nothing is to change",
+        "O_TMPFILE": "for anon volumes only",
         **dict.fromkeys(NO_GROUP_X, "FUSE has the bit killed with S_IXGRP only; without, "
                         "a program does not run with the group's rights"),
     },
@@ -52,6 +53,16 @@ EXPECTED = {
                         "a program does not run with the group's rights"),
         "acl": "anon volumes have no ACLs",
         "default acl": "anon volumes have no ACLs",
+    },
+    "reading": {
+        **dict.fromkeys([f"atime: {name}" for name in (
+            "read", "read again", "read at the end", "read after a write", "read after a day",
+            "mapped", "exec")],
+            "reading does not change times in the directory behind a mount"),
+        "O_TMPFILE, linked": "for anon volumes only",
+        "O_TMPFILE, O_EXCL": "for anon volumes only",
+    },
+    "reading-anon": {
     },
 }
 
@@ -222,6 +233,18 @@ def copy_range(fd):
         return os.copy_file_range(f.fileno(), fd, 6, 0, 0)
 
 
+def unnamed(p, mode, flags):
+    """A file without a name is given one: what linkat(2) says, and what it is."""
+    fd = os.open(os.path.dirname(p), os.O_TMPFILE | os.O_RDWR | flags, mode)
+    os.write(fd, b"unnamed")
+    before = os.fstat(fd).st_nlink
+    said = [libc.linkat(-100, f"/proc/self/fd/{fd}".encode(), -100, f"{p}.{n}".encode(), 0x400)
+            and errno.errorcode[ctypes.get_errno()] for n in range(2)]
+    st = os.fstat(fd)
+    os.close(fd)
+    return said, before, st.st_nlink, oct(st.st_mode), st.st_uid, st.st_gid, st.st_size
+
+
 def ids(c):
     W = os.O_WRONLY
     ops = {
@@ -306,7 +329,7 @@ def ids(c):
         "rename over": lambda p: os.rename(p, p), "link": lambda p: os.link(p, p + "2"),
         "open or create": lambda p: os.close(os.open(p, os.O_CREAT | os.O_RDWR, 0o600)),
         "O_EXCL": lambda p: os.open(p, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600),
-        "O_TMPFILE": lambda p: os.open(os.path.dirname(p), os.O_TMPFILE | os.O_RDWR, 0o600),
+        "O_TMPFILE": lambda p: unnamed(p, 0o6777, 0)[1:],
         "chown of the directory": lambda p: os.chown(os.path.dirname(p), -1, 3000),
         "chmod of the directory": lambda p: os.chmod(os.path.dirname(p), 0o2755),
         "list": lambda p: sorted(os.listdir(os.path.dirname(p))),
@@ -314,8 +337,7 @@ def ids(c):
     for where, make in dirs.items():
         for user in USERS:
             for name, op in names.items():
-                if name != "O_TMPFILE":     # FUSE has none: it is not asked
-                    c.add(f"{name}: {where} by {user}", make, op, user)
+                c.add(f"{name}: {where} by {user}", make, op, user)
     inherited = acl((1, 7, 0xffffffff), (2, 7, 2001), (4, 5, 0xffffffff),
                     (16, 7, 0xffffffff), (32, 0, 0xffffffff))
     for name in "create", "create 2767", "create, umask 777", "mkdir", "mkfifo":
@@ -449,9 +471,79 @@ def limits(c):
                                               (1 << 34) * 10**9, (1 << 36) * 10**9)])
 
 
+def reading(c):
+    """What reading leaves behind, and who may see what."""
+    NS = 10**9
+    now, day = time.time_ns(), 86400 * 10**9
+
+    def atime(op, at=1, of=lambda p: p):
+        """Set to "at", modified and changed later: does it change?"""
+        def run(p):
+            os.utime(of(p), ns=(at * NS, 2 * NS), follow_symlinks=False)
+            op(of(p))
+            return os.lstat(of(p)).st_atime_ns != at * NS
+        return run
+    read = opened(os.O_RDONLY, lambda fd: os.read(fd, 5))
+    parent = os.path.dirname
+
+    def again(p):
+        """Twice: the second time nothing has changed since."""
+        os.utime(p, ns=(NS, 2 * NS))
+        time.sleep(0.02)
+        read(p)
+        first = os.stat(p).st_atime_ns
+        time.sleep(0.02)
+        read(p)
+        return first != NS, os.stat(p).st_atime_ns == first
+
+    def after_write(p):
+        read(p)
+        time.sleep(0.02)
+        opened(os.O_WRONLY, lambda fd: os.write(fd, b"new"))(p)
+        before = os.stat(p).st_atime_ns
+        time.sleep(0.02)
+        read(p)
+        return os.stat(p).st_atime_ns > before
+
+    def mapping(fd):
+        with mmap.mmap(fd, 10, mmap.MAP_SHARED, mmap.PROT_READ) as m:
+            return m[3]
+
+    def script(p):
+        with open(p, "w") as f:
+            f.write("#!/bin/true\n")
+        os.chmod(p, 0o755)
+        return atime(lambda p: os.spawnl(os.P_WAIT, p, p))(p)
+    make = file(0o666)
+    c.add("atime: read", make, atime(read))
+    c.add("atime: read again", make, again)
+    c.add("atime: read at the end", make, atime(opened(
+        os.O_RDONLY, lambda fd: os.pread(fd, 5, 100))))
+    c.add("atime: read after a write", make, after_write)
+    c.add("atime: read after a day", make, atime(read, (now - day) // NS - 10))
+    c.add("atime: in the future", make, atime(read, now // NS + 1000))
+    c.add("atime: O_NOATIME", make, atime(opened(
+        os.O_RDONLY | os.O_NOATIME, lambda fd: os.read(fd, 5))))
+    c.add("atime: write", make, atime(opened(os.O_WRONLY, lambda fd: os.write(fd, b"part"))))
+    c.add("atime: stat", make, atime(os.stat))
+    c.add("atime: mapped", make, atime(opened(os.O_RDONLY, mapping)))
+    c.add("atime: readlink", lambda d: os.symlink("x", f"{d}/f"), atime(os.readlink))
+    c.add("atime: listdir", make, atime(os.listdir, of=parent))
+    c.add("atime: exec", make, script)
+    c.add("O_TMPFILE, linked", make, lambda p: unnamed(p, 0o640, 0))
+    c.add("O_TMPFILE, O_EXCL", make, lambda p: unnamed(p, 0o640, os.O_EXCL))
+
+    def attributes(d):
+        make(d)
+        for name in "trusted.a", "user.b", "trusted.c", "user.d":
+            os.setxattr(f"{d}/f", name, b"1")
+    for user in USERS:
+        c.add(f"listxattr by {user}", attributes, lambda p: sorted(os.listxattr(p)), user)
+
+
 seen = set()
 cases = Cases()
-{"ids": ids, "limits": limits}[what](cases)
+{"ids": ids, "limits": limits, "reading": reading}[what](cases)
 if backing == "-":
     what += "-anon"
 os.umask(0)

@@ -11,7 +11,7 @@ need python3
 # Of its own, as some of it needs all the room there is.
 make_loop_fs 256M "$work/disk" "-b 4096"
 
-# same ids|limits CACHE: of a file volume; of an anon volume if that is the word.
+# same ids|limits|reading CACHE: of a file volume; of an anon volume if that is the word.
 same() {
 	local bare=$work/disk/bare.$1.$2
 
@@ -34,6 +34,7 @@ same() {
 for kind in auto anon; do
 	same ids "$kind"
 	same limits "$kind"
+	same reading "$kind"
 done
 same limits user
 umount "$work/disk" || fail "still in use"
