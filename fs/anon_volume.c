@@ -151,6 +151,14 @@ static uint64_t minus(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
+/* Free objects in slabs that are not empty: nobody else can have their room. */
+static uint64_t holes_in_slabs(struct kmem_cache *c)
+{
+	struct kmem_cache_stat st = kmem_cache_stat(c);
+
+	return minus(st.nr_active_slabs * c->per_slab, st.nr_active);
+}
+
 /*
  * Inodes, each with a name, that would fit: they live in frames alone, which
  * are those that are free, and those of cached pages, which can go, as far as
@@ -161,17 +169,19 @@ static uint64_t inodes_left(struct anon_volume *av, uint64_t pages_left)
 	struct mm *mm = av->vol.mm;
 	struct zone *z = &mm->zones[ZONE_NORMAL];
 	uint64_t low = atomic_load(&z->wmark[WMARK_LOW]);
+	uint64_t empty = vmstat_read(mm, NR_SLAB_EMPTY);
 	uint64_t slabs = vmstat_read(mm, NR_SLAB_RECLAIMABLE) +
-			 vmstat_read(mm, NR_SLAB_UNRECLAIMABLE);
-	uint64_t nr_free = zone_nr_free(z) + zone_nr_pcp(z);
+			 vmstat_read(mm, NR_SLAB_UNRECLAIMABLE) - empty;
+	uint64_t nr_free = zone_nr_free(z) + zone_nr_pcp(z) + empty;
 	/* All that slabs may have; what of it is free, or can be made so. */
 	uint64_t frames = min_of(minus(z->nr_pages, slabs + low),
 				 minus(nr_free, low) + pages_left);
+	struct kmem_cache *c = &av->inode_cache;
 	/* A directory's tree has a slot a name, and is half full. */
-	size_t each = av->inode_cache.size + NAME_BYTES +
+	size_t each = (PAGE_SIZE << c->order) / c->per_slab + NAME_BYTES +
 		      2 * xa_node_size() / XA_NR_SLOTS;
 
-	return frames * PAGE_SIZE / each;
+	return holes_in_slabs(c) + frames * PAGE_SIZE / each;
 }
 
 static int anon_statfs(struct volume *vol, struct statvfs *st)

@@ -39,7 +39,8 @@ void procfile_meminfo(struct volume *vol, struct text *t)
 	for (int z = 0; z < NR_ZONES; z++)
 		low += atomic_load(&mm->zones[z].wmark[WMARK_LOW]);
 	/* As si_mem_available() does: what can be had without harm. */
-	available = nr_free + file - min_of(file / 2, low);
+	available = nr_free + vmstat_read(mm, NR_SLAB_EMPTY) + file -
+		    min_of(file / 2, low);
 	available = available > low ? available - low : 0;
 	mem_line(t, "MemTotal:", mm->arena.nr_pages);
 	mem_line(t, "MemFree:", nr_free);

@@ -230,6 +230,7 @@ void mm_check_all_free(struct mm *mm)
 	}
 	used = mm->arena.nr_pages - mm->arena.first_pfn -
 	       page_alloc_nr_free(mm);
+	ASSERT(vmstat_read(mm, NR_SLAB_EMPTY) == 0);
 	/* What is left belongs to caches, the reserve of bounces, and swap. */
 	slabs = vmstat_read(mm, NR_SLAB_RECLAIMABLE) +
 		vmstat_read(mm, NR_SLAB_UNRECLAIMABLE);

@@ -352,6 +352,9 @@ void reclaim_round(struct mm *mm, struct scan_control *sc)
 	/* New pages wait in batches, where no scan finds them. */
 	if (sc->priority == RECLAIM_DEF_PRIORITY || sc->priority == 0)
 		lru_drain(mm);
+	/* Before pages that somebody may want back. */
+	if (vmstat_read(mm, NR_SLAB_EMPTY) >= RECLAIM_CLUSTER)
+		sc->nr_reclaimed += slab_reap(mm);
 	mm->policy->shrink_node(mm, sc);
 	shrinker_scan_all(mm, sc->priority);
 	if (sc->nr_reclaimed < sc->nr_to_reclaim)

@@ -112,6 +112,13 @@ static void count_slab(struct kmem_cache *c, long nr)
 		   nr * (1l << c->order));
 }
 
+/* Slabs become empty (nr > 0), or are not any more; their pages are counted. */
+static void count_empty(struct kmem_cache *c, long nr) must_hold(c->lock)
+{
+	c->nr_empty += (unsigned long)nr;
+	vmstat_add(c->mm, NR_SLAB_EMPTY, nr * (1l << c->order));
+}
+
 /* A new slab, chained, not on a list yet; or NULL. */
 static struct page *slab_new(struct kmem_cache *c, gfp_t gfp)
 {
@@ -152,7 +159,7 @@ static void *slab_take(struct kmem_cache *c, struct page *slab)
 	VM_ASSERT(object != NULL);
 	slab->freelist = *link_of(object);
 	if (slab->nr_objects++ == 0)
-		c->nr_empty--;
+		count_empty(c, -1);
 	c->nr_out++;
 	list_move(slab->nr_objects == c->per_slab ? &c->full : &c->partial,
 		  &slab->lru);
@@ -168,7 +175,7 @@ static void slab_give(struct kmem_cache *c, void *object) must_hold(c->lock)
 	slab->freelist = object;
 	c->nr_out--;
 	if (--slab->nr_objects == 0) {
-		c->nr_empty++;
+		count_empty(c, 1);
 		list_move(&c->empty, &slab->lru);
 	} else {
 		list_move(&c->partial, &slab->lru);
@@ -228,7 +235,7 @@ static void *alloc_behind(struct kmem_cache *c, gfp_t gfp)
 	if (slab) {
 		list_add(&c->empty, &slab->lru);
 		c->nr_slabs++;
-		c->nr_empty++;
+		count_empty(c, 1);
 	}
 	object = take_any(c);
 	mutex_unlock(&c->lock);
@@ -353,7 +360,7 @@ unsigned long kmem_cache_shrink(struct kmem_cache *c)
 	mutex_lock(&c->lock);
 	list_splice(&empty, &c->empty);
 	c->nr_slabs -= c->nr_empty;
-	c->nr_empty = 0;
+	count_empty(c, -(long)c->nr_empty);
 	mutex_unlock(&c->lock);
 	while (!list_empty(&empty)) {
 		struct page *slab = list_first_entry(&empty, struct page, lru);

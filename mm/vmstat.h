@@ -24,6 +24,7 @@
 	X(NR_UNEVICTABLE, nr_unevictable)               \
 	X(NR_SLAB_RECLAIMABLE, nr_slab_reclaimable)     \
 	X(NR_SLAB_UNRECLAIMABLE, nr_slab_unreclaimable) \
+	X(NR_SLAB_EMPTY, nr_slab_empty)                 \
 	X(NR_ANON_PAGES, nr_anon_pages)                 \
 	X(NR_SWAPCACHE, nr_swapcached)                  \
 	X(NR_SWAPPED, nr_swapped)                       \

@@ -45,21 +45,27 @@ void anon_reserve_void(struct address_space *m, pgoff_t index, uint64_t value)
 
 /* --- what is left -------------------------------------------------------------- */
 
-/* Frames that growth does not get: below the marks, and kept for others. */
-static uint64_t kept_frames(struct mm *mm, bool of_free)
+/* Frames of a zone that growth does not get: below the mark, and kept. */
+static uint64_t kept_of(const struct zone *z)
 {
-	uint64_t kept = 0;
+	return atomic_load(&z->wmark[WMARK_LOW]) +
+	       atomic_load(&z->lowmem_reserve[ZONE_MOVABLE]);
+}
+
+/* Frames that are free, or empty slabs, and that growth gets. */
+static uint64_t free_frames(struct mm *mm)
+{
+	uint64_t nr = 0;
 
 	for (int t = 0; t < NR_ZONES; t++) {
 		struct zone *z = &mm->zones[t];
-		uint64_t n = atomic_load(&z->wmark[WMARK_LOW]) +
-			     atomic_load(&z->lowmem_reserve[ZONE_MOVABLE]);
+		uint64_t nr_free = zone_nr_free(z) + zone_nr_pcp(z);
 
-		if (of_free)
-			n = min_of(n, zone_nr_free(z) + zone_nr_pcp(z));
-		kept += n;
+		if (t == ZONE_NORMAL) /* nearly all of them are there */
+			nr_free += vmstat_read(mm, NR_SLAB_EMPTY);
+		nr += nr_free - min_of(nr_free, kept_of(z));
 	}
-	return kept;
+	return nr;
 }
 
 /* What is left for everybody, the promised part included. */
@@ -70,8 +76,7 @@ static uint64_t pages_available(struct mm *mm)
 			lru_size(&mm->lru, LRU_ACTIVE_FILE);
 	uint64_t busy =
 		vmstat_read(mm, NR_FILE_DIRTY) + vmstat_read(mm, NR_WRITEBACK);
-	uint64_t nr_free = page_alloc_nr_free(mm);
-	uint64_t frames = nr_free - min_of(nr_free, kept_frames(mm, true));
+	uint64_t frames = free_frames(mm);
 
 	frames += file - min_of(file, busy) + vmstat_read(mm, NR_SWAPCACHE);
 	return frames + (uint64_t)atomic_load(&mm->nr_swap_free) +
@@ -115,10 +120,11 @@ uint64_t anon_pages_left(struct mm *mm)
 uint64_t anon_pages_total(struct mm *mm)
 {
 	uint64_t frames = mm->arena.nr_pages - mm->arena.first_pfn;
-	uint64_t fixed =
-		vmstat_read(mm, NR_SWAP_BUFFERS) + kept_frames(mm, false);
+	uint64_t fixed = vmstat_read(mm, NR_SWAP_BUFFERS);
 	uint64_t total, used;
 
+	for (int t = 0; t < NR_ZONES; t++)
+		fixed += kept_of(&mm->zones[t]);
 	swap_usage(mm->swap, &total, &used);
 	return frames - min_of(frames, fixed) +
 	       total / SWAP_CLUSTER_SIZE * SWAP_CLUSTER_PAGES;

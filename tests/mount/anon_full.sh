@@ -134,9 +134,13 @@ def remove(prefix, first, nr):
         name = f"{mnt}/{prefix}{i}"
         os.rmdir(name) if i % 3 == 0 else os.unlink(name)
 
+def nearly(what, is_, should):
+    assert abs(is_ - should) <= should / 5, (what, is_, should)
+
+before = os.statvfs(mnt)
 nr, took = create("a")
 s = os.statvfs(mnt)
-print(f"{nr} names, refused after {took * 1000:.0f} ms; {s.f_files} inodes, {s.f_ffree} free")
+print(f"{nr} names of {before.f_ffree} that were free, refused after {took * 1000:.0f} ms; {s.f_files} inodes, {s.f_ffree} free")
 assert took < 5
 assert len(os.listdir(mnt)) == nr
 if limit:
@@ -144,7 +148,10 @@ if limit:
     assert s.f_files == limit and s.f_ffree == 0, s
 else:
     assert nr > 3000 and s.f_ffree < nr // 5, s
+    nearly("free at first", before.f_ffree, nr)
 remove("a", nr // 2, nr)
+if not limit:
+    nearly("free after half is removed", os.statvfs(mnt).f_ffree, nr - nr // 2)
 again, took = create("b")
 print(f"{nr - nr // 2} removed, {again} made again, refused after {took * 1000:.0f} ms")
 assert took < 5
@@ -158,6 +165,10 @@ if limit:
 remove("a", 0, nr // 2)
 remove("b", 0, again)
 assert os.listdir(mnt) == []
+time.sleep(0.2)                     # the kernel lets go of the last a little later
+s = os.statvfs(mnt)
+nearly("free at the end", s.f_bfree, before.f_bfree)
+nearly("inodes free at the end", s.f_ffree, before.f_ffree)
 with open(f"{mnt}/file", "wb") as f:
     f.write(b"room" * 500000)
 PY

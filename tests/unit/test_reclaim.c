@@ -424,6 +424,37 @@ static void direct_reclaim_frees_a_cluster(void **state)
 	assert_int_equal(reclaim_direct(mm, GFP_KERNEL | GFP_MOVABLE), 0);
 }
 
+/* A cache with nr empty slabs. */
+static void make_empty_slabs(struct mm *mm, struct kmem_cache *c,
+			     unsigned long nr)
+{
+	void *objects[200], **o = objects;
+
+	assert_int_equal(kmem_cache_init(mm, c, "test", PAGE_SIZE, false), 0);
+	assert_true(nr <= ARRAY_SIZE(objects));
+	while (o < objects + nr)
+		assert_non_null(*o++ = kmem_cache_alloc(c, GFP_KERNEL));
+	while (o-- > objects)
+		kmem_cache_free(c, *o);
+	assert_true(c->nr_slabs >= nr);
+}
+
+static void empty_slabs_go_before_pages(void **state)
+{
+	struct mm *mm = *state;
+	struct kmem_cache c;
+
+	set_up(mm);
+	for (int i = 0; i < 500; i++)
+		read_page(i);
+	make_empty_slabs(mm, &c, 200);
+	assert_true(reclaim_direct(mm, GFP_KERNEL | GFP_MOVABLE) >= 190);
+	assert_int_equal(atomic_load(&f->nr_dropped), 0);
+	assert_int_equal(c.nr_slabs, 0);
+	kmem_cache_destroy(&c);
+	fake_destroy(f);
+}
+
 static void drop_takes_every_clean_page(void **state)
 {
 	struct mm *mm = *state;
@@ -512,6 +543,7 @@ int main(int argc, char **argv)
 		unit_test_mm(pages_cleaned_by_pageout_go),
 		unit_test_mm(written_pages_go_next),
 		unit_test_mm(direct_reclaim_frees_a_cluster),
+		unit_test_mm(empty_slabs_go_before_pages),
 		unit_test_mm(drop_takes_every_clean_page),
 		unit_test_mm(unused_pages_go_in_order),
 		unit_test_mm(evicts_in_the_models_order),

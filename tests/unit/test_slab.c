@@ -63,6 +63,10 @@ static void check_cache(struct kmem_cache *c, const struct held *h)
 		vmstat_read(c->mm, NR_SLAB_RECLAIMABLE),
 		(st.nr_slabs << c->order) +
 			(c->mm->xa_nodes.nr_slabs << c->mm->xa_nodes.order));
+	assert_int_equal(
+		vmstat_read(c->mm, NR_SLAB_EMPTY),
+		((st.nr_slabs - st.nr_active_slabs) << c->order) +
+			(c->mm->xa_nodes.nr_empty << c->mm->xa_nodes.order));
 }
 
 static void step(struct kmem_cache *c, struct held *h, size_t size)
