@@ -196,9 +196,10 @@ static int anon_statfs(struct volume *vol, struct statvfs *st)
 		.f_bsize = PAGE_SIZE,
 		.f_frsize = PAGE_SIZE,
 		.f_blocks = anon_pages_total(vol->mm),
-		.f_bfree = left,
 		.f_namemax = NAME_MAX_LEN,
 	};
+	/* Buffers and what is kept below the marks may be the same frames. */
+	st->f_bfree = min_of(left, st->f_blocks);
 	if (max != UINT64_MAX) {
 		st->f_blocks = max;
 		st->f_bfree = min_of(minus(max, stored), left);

@@ -560,6 +560,7 @@ int kernel_copies_start(struct kernel_copies *k, struct mm *mm,
 	k->started = true;
 	k->taker = taker;
 	k->min = balloon_inflate(mm, k->transit + k->slack, GFP_NOWAIT);
+	mm->balloon.nr_kept = k->min;
 	k->shrinker = (struct shrinker){ .name = "kernel copies",
 					 .count = count_frames,
 					 .scan = ask_frames };

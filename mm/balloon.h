@@ -28,6 +28,7 @@ struct balloon {
 	 * writers it is worth waiting for them (mm/oom.c). The owner's.
 	 */
 	_Atomic unsigned long nr_asked;
+	unsigned long nr_kept; /* in it at all times. The owner's (C) */
 	bool populate; /* a frame that is given back has its memory at once (C) */
 };
 

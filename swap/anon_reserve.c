@@ -120,7 +120,7 @@ uint64_t anon_pages_left(struct mm *mm)
 uint64_t anon_pages_total(struct mm *mm)
 {
 	uint64_t frames = mm->arena.nr_pages - mm->arena.first_pfn;
-	uint64_t fixed = vmstat_read(mm, NR_SWAP_BUFFERS);
+	uint64_t fixed = vmstat_read(mm, NR_SWAP_BUFFERS) + mm->balloon.nr_kept;
 	uint64_t total, used;
 
 	for (int t = 0; t < NR_ZONES; t++)

@@ -138,6 +138,7 @@ def nearly(what, is_, should):
     assert abs(is_ - should) <= should / 5, (what, is_, should)
 
 before = os.statvfs(mnt)
+assert before.f_bfree >= before.f_blocks * 0.97, before     # nothing is in it
 nr, took = create("a")
 s = os.statvfs(mnt)
 print(f"{nr} names of {before.f_ffree} that were free, refused after {took * 1000:.0f} ms; {s.f_files} inodes, {s.f_ffree} free")
