@@ -16,6 +16,8 @@
  *       keeps or loses each sector of it.
  *   (6) A file has a block from when something is first written there, or it
  *       was allocated. What does not fit is not written.
+ *   (7) Of a write that is lost on purpose the device knows what it was before: the
+ *       sectors that it does not get are marked until something is written there.
  */
 #include "tests/sim/sim.h"
 
@@ -39,6 +41,7 @@ struct fake_file {
 	uint64_t size, durable_size, room;
 	unsigned int nr_io; /* under way */
 	bool *has_block;    /* of "room" bytes (6) */
+	bool *lost;	    /* sectors of "room" bytes (7) */
 	uint64_t nr_blocks;
 	struct timespec mtime, ctime;
 };
@@ -57,6 +60,8 @@ static struct {
 	uint64_t blocks_max; /* UINT64_MAX: there is always room */
 	struct sim_disk_options options;
 	int write_error;
+	void (*on_lost)(int fd, uint64_t from, uint64_t to, void *arg);
+	void *on_lost_arg;
 } disk;
 
 /* One operation under way; in a list of the engine. */
@@ -120,7 +125,10 @@ static void make_room(struct fake_file *f, uint64_t size)
 	f->data = realloc(f->data, room);
 	f->durable = realloc(f->durable, room);
 	f->has_block = realloc(f->has_block, room / SIM_BLOCK);
-	ASSERT(f->data && f->durable && f->has_block);
+	f->lost = realloc(f->lost, room / SIM_SECTOR);
+	ASSERT(f->data && f->durable && f->has_block && f->lost);
+	memset(f->lost + f->room / SIM_SECTOR, 0,
+	       (room - f->room) / SIM_SECTOR);
 	memset(f->has_block + f->room / SIM_BLOCK, 0,
 	       (room - f->room) / SIM_BLOCK);
 	memset(f->data + f->room, 0, room - f->room);
@@ -157,6 +165,16 @@ static int take_blocks(struct fake_file *f, uint64_t first, uint64_t last)
 	return 0;
 }
 
+/* (7): of all sectors that lie within, but for what is behind the end. */
+static void not_lost(struct fake_file *f, uint64_t from, uint64_t to)
+{
+	if (to >= f->size)
+		to = f->room;
+	for (uint64_t at = (from + SIM_SECTOR - 1) / SIM_SECTOR;
+	     at < to / SIM_SECTOR; at++)
+		f->lost[at] = false;
+}
+
 static uint64_t block_after(uint64_t offset)
 {
 	return (offset + SIM_BLOCK - 1) / SIM_BLOCK;
@@ -177,6 +195,7 @@ static void set_size(struct fake_file *f, uint64_t size)
 		memset(f->data + size, 0, f->size - size);
 	sim_ignore_races_end();
 	f->size = size;
+	not_lost(f, size, f->room);
 }
 
 void sim_disk_reset(void)
@@ -189,6 +208,26 @@ void sim_disk_reset(void)
 	disk.nr_fds = 0;
 	disk.nr_blocks = 0;
 	disk.blocks_max = UINT64_MAX;
+	disk.on_lost = NULL;
+}
+
+void sim_disk_on_lost(void (*fn)(int fd, uint64_t from, uint64_t to, void *arg),
+		      void *arg)
+{
+	disk.on_lost = fn;
+	disk.on_lost_arg = arg;
+}
+
+bool sim_file_is_lost(int fd, uint64_t offset, uint64_t len)
+{
+	struct fake_file *f = file_of(fd);
+
+	make_room(f, offset + len);
+	for (uint64_t at = offset / SIM_SECTOR; at * SIM_SECTOR < offset + len;
+	     at++)
+		if (f->lost[at])
+			return true;
+	return false;
 }
 
 void sim_disk_set(const struct sim_disk_options *options)
@@ -324,6 +363,7 @@ void sim_file_punch(int fd, uint64_t offset, uint64_t len)
 	sim_ignore_races_begin();
 	memset(f->data + offset, 0, len);
 	sim_ignore_races_end();
+	not_lost(f, offset, offset + len);
 	drop_blocks(f, block_after(offset), (offset + len) / SIM_BLOCK);
 	touch(f);
 }
@@ -354,6 +394,7 @@ void sim_file_remove(int fd)
 	ASSERT(f->nr_io == 0);
 	drop_blocks(f, 0, UINT64_MAX);
 	free(f->has_block);
+	free(f->lost);
 	free(f->data);
 	free(f->durable);
 	*f = (struct fake_file){ .used = false };
@@ -508,6 +549,26 @@ static void draw_fate(struct op *op)
 					block_after(io->offset + op->limit));
 }
 
+/* (7) */
+static void note_lost(struct op *op)
+{
+	const struct page_io_fault *f = &op->io->fault;
+	struct fake_file *file = op->file;
+	uint64_t from = op->io->offset, to = from + f->nr_bytes;
+
+	if (!f->any || !f->forced || f->op != PAGE_IO_WRITE || f->result < 0)
+		return;
+	if (op->io->op != PAGE_IO_NONE && !op->error &&
+	    op->limit == op->io->nr_bytes)
+		from += op->io->nr_bytes;
+	make_room(file, to);
+	for (uint64_t at = from / SIM_SECTOR; at * SIM_SECTOR < to; at++)
+		file->lost[at] = true;
+	if (disk.on_lost)
+		disk.on_lost(FIRST_FD + 2 * (int)(file - disk.files), from, to,
+			     disk.on_lost_arg);
+}
+
 static struct op *op_new(struct page_io *io)
 {
 	struct op *op = calloc(1, sizeof(*op));
@@ -522,6 +583,7 @@ static struct op *op_new(struct page_io *io)
 	if (io->op == PAGE_IO_NONE)
 		op->limit = op->error = 0;
 	draw_times(op);
+	note_lost(op);
 	return op;
 }
 
@@ -564,6 +626,8 @@ static void copy_one_range(struct op *op)
 		touch(op->file);
 	make_room(op->file, op->io->offset + to);
 	copy(op, from, to, false);
+	if (op->io->op == PAGE_IO_WRITE)
+		not_lost(op->file, op->io->offset + from, op->io->offset + to);
 }
 
 /* --- the engine ------------------------------------------------------------ */

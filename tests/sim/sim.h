@@ -127,6 +127,15 @@ int sim_fd_open(int fd, bool direct);
 void sim_fd_replace(int number, int fd);
 void sim_fd_close(int fd);
 
+/*
+ * Writes that the disk was made to say it has done, and has not: told as they
+ * begin, from the thread that begins them, which may have any lock. And: is one of
+ * these bytes as it is because of one?
+ */
+void sim_disk_on_lost(void (*fn)(int fd, uint64_t from, uint64_t to, void *arg),
+		      void *arg);
+bool sim_file_is_lost(int fd, uint64_t offset, uint64_t len);
+
 /* Room in all files together; of a file: blocks that it has, when it changed. */
 #define SIM_BLOCK 4096
 void sim_disk_set_room(uint64_t blocks);

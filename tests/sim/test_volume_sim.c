@@ -13,6 +13,7 @@
  *	random    anything
  *	around    anon files take all frames: a file volume's writes go around
  *	          the cache, while others read the same pages
+ *	swap      anon files are swapped out and in, and that is made to fail
  *
  * What has to hold is in volume_world.h.
  */
@@ -34,8 +35,9 @@
 
 static unsigned long stats[NR_VMSTAT_ITEMS];
 
-enum scenario { SCENARIO_RANDOM, SCENARIO_AROUND, NR_SCENARIOS };
-static const char *const scenario_names[NR_SCENARIOS] = { "random", "around" };
+enum scenario { SCENARIO_RANDOM, SCENARIO_AROUND, SCENARIO_SWAP, NR_SCENARIOS };
+static const char *const scenario_names[NR_SCENARIOS] = { "random", "around",
+							  "swap" };
 static int forced = -1;
 
 /* --- the world ----------------------------------------------------------------- */
@@ -105,6 +107,7 @@ static void add_swap(struct world *w)
 	uint32_t nr = (uint32_t)sim_between(6, 40);
 
 	w->swap_fd = sim_file_create((uint64_t)nr << SWAP_CLUSTER_SHIFT);
+	w->has_swap = true;
 	ASSERT(swap_add_area(w->mm->swap, w->swap_fd, SIM_SECTOR, nr, "sim",
 			     NULL, 0) == 0);
 }
@@ -130,25 +133,22 @@ static void world_start(struct world *w, enum scenario s)
 	w->noise_percent = (unsigned int)sim_between(0, 100);
 	w->nr_ops = (unsigned int)sim_between(20, 90);
 	w->room = UINT64_MAX;
+	w->swapping = s == SCENARIO_SWAP;
 	if (s == SCENARIO_AROUND)
 		w->pages_max = VFILE_PAGES_MAX;
 	if (s == SCENARIO_AROUND)
 		w->few_pages = (unsigned int)sim_between(1, 24);
 	add_file_volume(w);
-	for (uint64_t n = sim_between(s == SCENARIO_AROUND, 2); n > 0; n--)
+	for (uint64_t n = sim_between(s != SCENARIO_RANDOM, 2); n > 0; n--)
 		add_anon_volume(w);
-	if (sim_chance(s == SCENARIO_RANDOM ? 75 : 10))
+	if (sim_chance(s == SCENARIO_RANDOM ? 75
+		       : s == SCENARIO_SWAP ? 100
+					    : 10))
 		add_swap(w);
 	hog_zone(w, ZONE_NORMAL, GFP_NOWAIT, sim_between(170, 330));
 	hog_zone(w, ZONE_MOVABLE, GFP_NOWAIT | GFP_MOVABLE,
-		 sim_between(70, 250));
-}
-
-static void fault_start(struct fault_attr *attr, uint64_t probability)
-{
-	fault_set(attr, FAULT_SEED, (int64_t)(sim_random() >> 1));
-	fault_set(attr, FAULT_TIMES, -1);
-	fault_set(attr, FAULT_PROBABILITY, (int64_t)probability);
+		 s == SCENARIO_SWAP ? sim_between(50, 90)
+				    : sim_between(70, 250));
 }
 
 static void start_faults(struct world *w)
@@ -162,7 +162,9 @@ static void start_faults(struct world *w)
 		w->room = sim_between(300, 900);
 		sim_disk_set_room(w->room);
 	}
-	w->faulty = sim_chance(50);
+	w->faulty = sim_chance(35);
+	if (w->swapping || sim_chance(70))
+		w->nr_injectors = (unsigned int)sim_between(1, WORLD_INJECTORS);
 	if (w->faulty) {
 		disk.read_error_percent = (unsigned int)sim_between(0, 5);
 		disk.write_error_percent =
@@ -170,14 +172,9 @@ static void start_faults(struct world *w)
 		disk.short_percent = sim_chance(50) ? 10 : 0;
 		if (sim_chance(40))
 			backing_sim_fail((unsigned int)sim_between(1, 5));
-		if (sim_chance(50))
-			fault_start(&w->mm->fail_io, sim_between(1, 10));
 	}
-	if (sim_chance(30))
-		fault_start(&w->mm->fail_page_alloc, sim_between(1, 10));
-	if (sim_chance(30))
-		fault_start(&w->mm->failslab, sim_between(1, 10));
 	sim_disk_set(&disk);
+	faults_start(w);
 }
 
 static void stop_faults(struct world *w)
@@ -188,9 +185,7 @@ static void stop_faults(struct world *w)
 	sim_disk_fail_writes(0);
 	sim_disk_set_room(UINT64_MAX);
 	backing_sim_fail(0);
-	fault_set(&w->mm->fail_page_alloc, FAULT_PROBABILITY, 0);
-	fault_set(&w->mm->failslab, FAULT_PROBABILITY, 0);
-	fault_set(&w->mm->fail_io, FAULT_PROBABILITY, 0);
+	faults_stop(w);
 	/* What had been begun with them has ended. */
 	os_sleep_ns(3 * NSEC_PER_SEC);
 	w->quiet_end = true;
@@ -222,15 +217,17 @@ static void run_clients(struct world *w, struct client *clients,
 {
 	struct os_thread witness;
 
-	ASSERT(os_thread_start(&witness, "witness", witness_main, w) == 0);
-	for (unsigned int i = 0; i < nr; i++) {
+	w->clients = clients;
+	w->nr_clients = nr;
+	for (unsigned int i = 0; i < nr; i++)
 		client_init(&clients[i], w);
+	ASSERT(os_thread_start(&witness, "witness", witness_main, w) == 0);
+	for (unsigned int i = 0; i < nr; i++)
 		ASSERT(os_thread_start(&clients[i].thread, "client",
 				       w->few_pages == 0 ? client_main
 				       : i == 0		 ? client_fill_main
 							 : client_few_main,
 				       &clients[i]) == 0);
-	}
 	for (unsigned int i = 0; i < nr; i++)
 		os_thread_join(&clients[i].thread);
 	w->crash = true;
@@ -318,12 +315,19 @@ static void world_stop(struct world *w)
 	fs_destroy(&w->fs);
 }
 
+static enum scenario draw_scenario(void)
+{
+	if (sim_chance(30))
+		return SCENARIO_AROUND;
+	return sim_chance(20) ? SCENARIO_SWAP : SCENARIO_RANDOM;
+}
+
 static void one_seed(void *arg)
 {
 	static struct client clients[WORLD_CLIENTS];
 	unsigned int nr = (unsigned int)sim_between(2, WORLD_CLIENTS);
 	struct world *w = calloc(1, sizeof(*w));
-	enum scenario s = sim_chance(35) ? SCENARIO_AROUND : SCENARIO_RANDOM;
+	enum scenario s = draw_scenario();
 
 	(void)arg;
 	ASSERT(w);
@@ -352,6 +356,7 @@ static void print_seen(void)
 #define X(name) printf("%s %lu\n", #name, vseen.name);
 	VOLUME_SEEN(X)
 #undef X
+	faults_print();
 }
 
 /* A test that never gets there tests nothing. */
@@ -369,6 +374,8 @@ static void check_seen(void)
 	ASSERT(stats[ENOSPC_BACKING] > 0 && stats[INODE_EVICTED] > 0);
 	ASSERT(stats[COPY_TAKEN] > 0 && stats[COPY_RECEIVE] > 0);
 	ASSERT(stats[PSWPIN] > 0 && stats[PSWPOUT] > 0);
+	ASSERT(stats[SWPIN_DAMAGED] > 0);
+	faults_check_seen();
 }
 
 int main(int argc, char **argv)

@@ -736,15 +736,22 @@ int front_getattr(struct client *c, struct inode *inode, struct stat *st)
 static void run_control(struct request *rq)
 {
 	struct call *call = call_of(rq);
-	char text[24];
-	int n = snprintf(text, sizeof(text), "%lld\n", (long long)call->length);
 
-	end_err(rq,
-		control_write(rq->vol->control, call->ino, text, (size_t)n));
+	end_err(rq, control_write(rq->vol->control, call->ino, call->name,
+				  strlen(call->name)));
 }
 
 int front_control(struct client *c, struct wvolume *wv, const char *path,
 		  long number)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%ld\n", number);
+	return front_control_text(c, wv, path, text);
+}
+
+int front_control_text(struct client *c, struct wvolume *wv, const char *path,
+		       const char *text)
 {
 	uint64_t node = CONTROL_FIRST;
 	struct call call;
@@ -757,9 +764,17 @@ int front_control(struct client *c, struct wvolume *wv, const char *path,
 		node = control_lookup(wv->vol->control, node, name);
 		ASSERT(node);
 	}
+	if (!control_waits(wv->vol->control, node)) {
+		int err;
+
+		sim_no_sleep_begin(); /* (1) */
+		err = control_write(wv->vol->control, node, text, strlen(text));
+		sim_no_sleep_end();
+		return err;
+	}
 	call_init(&call, c);
 	call.ino = node;
-	call.length = (uint64_t)number;
+	call.name = text;
 	return (int)do_deferred(&call, wv->vol, wv->vol->root, REQUEST_SYNC,
 				run_control);
 }

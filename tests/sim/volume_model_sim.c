@@ -175,10 +175,51 @@ void model_changed(struct model *m, struct change *c, uint64_t done, bool maybe)
 	mutex_lock(&m->lock);
 	set_bytes(m, c, c->start, to);
 	c->used = false;
+	if (c->lost_from < min_of(c->lost_to, to))
+		memset(m->any + c->lost_from, 1,
+		       min_of(c->lost_to, to) - c->lost_from);
 	if (maybe) /* behind the size there are zeroes whatever happened */
 		doubt_bytes(m, c, to, min_of(end, size_soon(m)));
 	cond_broadcast(&m->ended);
 	mutex_unlock(&m->lock);
+}
+
+static void lost_byte(struct model *m, uint64_t at, unsigned char byte)
+{
+	for (unsigned int n = 0; n < WATCHES_MAX; n++) {
+		struct watch *w = m->watches[n];
+
+		if (w && at >= w->start && at < w->end)
+			w->any[at - w->start] = true;
+	}
+	if (m->a[at] == m->b[at])
+		m->b[at] = byte;
+	else
+		m->any[at] = true;
+}
+
+/* Whatever is written there at this moment may have been in that page. */
+static void lost_change(struct change *c, uint64_t start, uint64_t end)
+{
+	if (!c->used || c->pattern == MODEL_KEEP ||
+	    !overlap(start, end, c->start, c->end))
+		return;
+	start = max_of(start, c->start);
+	end = min_of(end, c->end);
+	c->lost_from = c->lost_to ? min_of(c->lost_from, start) : start;
+	c->lost_to = max_of(c->lost_to, end);
+}
+
+/* One step: it is called by the disk, which has other locks. */
+void model_lost(struct model *m, uint64_t start, uint64_t end,
+		const unsigned char *data)
+{
+	end = min_of(end, VFILE_BYTES_MAX);
+	for (unsigned int i = 0; i < CHANGES_MAX; i++)
+		lost_change(&m->changes[i], start, end);
+	for (uint64_t i = start; i < end; i++)
+		if (!model_allows(m, i, data[i]))
+			lost_byte(m, i, data[i]);
 }
 
 void model_set_size(struct model *m, uint64_t size)

@@ -17,7 +17,7 @@ enum { TRIES = 400 };
 
 /* Is that an answer that may come? */
 static void check_error(const struct client *c, const struct wvolume *wv,
-			const char *what, int64_t err)
+			enum world_op op, const char *what, int64_t err)
 {
 	const struct world *w = c->w;
 	bool short_of_room = err == -ENOSPC || err == -ENOMEM;
@@ -26,9 +26,9 @@ static void check_error(const struct client *c, const struct wvolume *wv,
 		return;
 	/* A write that ends early is taken for a disk that is full. */
 	if (short_of_room &&
-	    (!wv->is_file || w->faulty || w->squeezed ||
-	     w->room != UINT64_MAX || w->mm->fail_page_alloc.armed ||
-	     w->mm->failslab.armed))
+	    (!wv->is_file || w->faulty || w->squeezed || w->room != UINT64_MAX))
+		return;
+	if (faults_excuse(c, wv, op, (int)err))
 		return;
 	sim_fail("%s on %s: %lld", what, wv->vol->ops->kind, (long long)err);
 }
@@ -145,7 +145,7 @@ static int lookup(struct client *c, struct wvolume *wv, unsigned int n,
 	if (err == -ENOENT && f)
 		sim_fail("name %s is gone", name);
 	if (err && err != -ENOENT)
-		check_error(c, wv, "lookup", err);
+		check_error(c, wv, WORLD_NAMES_ONLY, "lookup", err);
 	if (err)
 		return err;
 	if (!f) { /* an error was the answer, and it was made all the same */
@@ -162,7 +162,7 @@ static int lookup(struct client *c, struct wvolume *wv, unsigned int n,
 }
 
 static void open_init(struct wopen *o, struct vfile *f, struct open_file *file,
-		      int flags)
+		      int flags, uint64_t began_ns)
 {
 	struct world *w = f->wv->w;
 
@@ -172,7 +172,9 @@ static void open_init(struct wopen *o, struct vfile *f, struct open_file *file,
 	*o = (struct wopen){ .f = f,
 			     .file = file,
 			     .writable = (flags & O_ACCMODE) != O_RDONLY,
-			     .kept = w->has_taker && sim_chance(60) };
+			     .kept = w->has_taker && sim_chance(60),
+			     .told_least_ns = began_ns,
+			     .told_most_ns = os_now_ns() };
 	vseen.opens++;
 }
 
@@ -191,7 +193,7 @@ static void op_create(struct client *c, struct wvolume *wv, unsigned int n,
 	if (!wv->names[n]) {
 		err = front_create(c, wv, name, O_RDWR | O_EXCL, &inode, &ino,
 				   &file);
-		check_error(c, wv, "create", err);
+		check_error(c, wv, WORLD_NAMES_ONLY, "create", err);
 		if (err) {
 			vseen.name_errors++;
 			lookup(c, wv, n, true);
@@ -200,7 +202,7 @@ static void op_create(struct client *c, struct wvolume *wv, unsigned int n,
 			f->nr_names = 1;
 			wv->names[n] = f;
 			vfile_found(f, inode, ino);
-			open_init(o, f, file, O_RDWR);
+			open_init(o, f, file, O_RDWR, c->since_ns);
 			vseen.creates++;
 		}
 	}
@@ -231,13 +233,13 @@ static void op_open(struct client *c, struct wvolume *wv, unsigned int n,
 	stale = err == -ESTALE && f->nr_names == 0;
 	rwlock_unlock_shared(&wv->names_lock);
 	if (!stale)
-		check_error(c, wv, "open", err);
+		check_error(c, wv, WORLD_NAMES_ONLY, "open", err);
 	if (err) {
 		vseen.open_errors++;
 		vfile_put(f);
 		return;
 	}
-	open_init(o, f, file, flags);
+	open_init(o, f, file, flags, c->since_ns);
 }
 
 static void op_close(struct client *c, struct wopen *o)
@@ -272,9 +274,10 @@ static void op_unlink(struct client *c, struct wvolume *wv, unsigned int n)
 		vfile_hold(f);
 	err = front_unlink(c, wv, name);
 	if (!f && err != -ENOENT)
-		check_error(c, wv, "unlink of nothing", err ? err : -ENOENT);
+		check_error(c, wv, WORLD_NAMES_ONLY, "unlink of nothing",
+			    err ? err : -ENOENT);
 	if (f) {
-		check_error(c, wv, "unlink", err);
+		check_error(c, wv, WORLD_NAMES_ONLY, "unlink", err);
 		vseen.name_errors += err != 0;
 		if (!err) {
 			wv->names[n] = NULL;
@@ -337,7 +340,7 @@ static void op_rename(struct client *c, struct wvolume *wv, unsigned int from)
 	want = expected_rename(wv, from, to, flags);
 	err = front_rename(c, wv, name, new_name, flags);
 	if (err != want) {
-		check_error(c, wv, "rename", err ? err : -EINVAL);
+		check_error(c, wv, WORLD_WRITE, "rename", err ? err : -EINVAL);
 		vseen.name_errors++;
 	} else if (!err) {
 		renamed(wv, from, to, flags);
@@ -363,7 +366,7 @@ static void op_link(struct client *c, struct wvolume *wv, unsigned int n)
 	err = lookup(c, wv, n, false);
 	if (!err) {
 		err = front_link(c, wv, f->inode, name);
-		check_error(c, wv, "link", err);
+		check_error(c, wv, WORLD_NAMES_ONLY, "link", err);
 		wv->names[to] = f;
 		mutex_lock(&wv->lock);
 		f->nr_names++;
@@ -407,7 +410,7 @@ static void op_list(struct client *c, struct wvolume *wv)
 	for (unsigned int n = 0; n < WORLD_NAMES; n++)
 		want |= (wv->names[n] != NULL) << n;
 	err = front_list(c, wv, &mask);
-	check_error(c, wv, "list", err);
+	check_error(c, wv, WORLD_NAMES_ONLY, "list", err);
 	if (!err && mask != want)
 		sim_fail("names %x are listed, not %x", mask, want);
 	rwlock_unlock_shared(&wv->names_lock);
@@ -462,13 +465,73 @@ static void op_read(struct client *c, struct wopen *o)
 	    around != vmstat_read(c->w->mm, CACHE_UNCACHED_WRITE))
 		vseen.read_while_around++;
 	got = n > 0 ? n : 0;
-	check_error(c, o->f->wv, "read", n);
+	/* What others have written meanwhile may have been lost before. */
+	if (n != -EIO || !(faults_lost(o->f, start, end) ||
+			   (watch.nr_alts > 0 && c->w->swap_losses > 0)))
+		check_error(c, o->f->wv, WORLD_READ, "read", n);
 	vseen.reads++;
 	vseen.read_errors += n < 0;
 	if (n < 0)
 		model_synced(m, &watch, false);
 	else
 		model_check_read(m, &watch, c->buf, (size_t)got, end - start);
+}
+
+/* --- errors that all who have it open shall hear of ------------------------------ */
+
+/*
+ * An error that is told to "teller" came after it was told last. Who was told
+ * last before that has not heard of it.
+ */
+static void must_hear(const struct wopen *teller, struct wopen *o, int err)
+{
+	if (o->f == teller->f && o != teller && !o->syncing &&
+	    o->told_most_ns < teller->told_least_ns)
+		o->must_hear = err;
+}
+
+/* What it could not be cut to has to be, before it grows. */
+static bool has_excess(const struct vfile *f)
+{
+	return f->wv->is_file && atomic_load(&file_inode(f->inode)->too_long);
+}
+
+static void sync_begin(struct wopen *o)
+{
+	o->syncing = true;
+	o->sync_began_ns = os_now_ns();
+	o->excess_seen = has_excess(o->f);
+}
+
+/* sure: it has looked for errors, whatever it returned. */
+static void sync_end(struct client *c, struct wopen *o, int err, bool sure)
+{
+	struct world *w = c->w;
+	bool is_file = o->f->wv->is_file;
+	/* Of what could not be cut off only who asks is told. */
+	bool excess = o->excess_seen || has_excess(o->f);
+
+	o->syncing = false;
+	if (sure && !err && o->must_hear)
+		sim_fail("an fsync that failed (%d) was not told to all who "
+			 "had the file open",
+			 o->must_hear);
+	if (sure && is_file && err && o->told_err && !w->faulty &&
+	    w->room == UINT64_MAX && !w->squeezed &&
+	    !faults_of_sync_since(o->told_least_ns))
+		sim_fail("an error was told twice: %d", err);
+	if (sure && !err)
+		vseen.heard_once += o->told_err;
+	if (sure && err && is_file && !excess)
+		for (unsigned int i = 0; i < w->nr_clients; i++)
+			for (unsigned int n = 0; n < CLIENT_OPENS; n++)
+				must_hear(o, &w->clients[i].opens[n], err);
+	vseen.heard += sure && o->must_hear;
+	o->told_most_ns = os_now_ns();
+	if (sure || !err)
+		o->told_least_ns = o->sync_began_ns;
+	o->told_err = sure && err;
+	o->must_hear = 0;
 }
 
 /* Requests of one write(2), one after the other. */
@@ -527,10 +590,15 @@ static void grown(struct model *m, uint64_t end)
 	mutex_unlock(&m->lock);
 }
 
-static void note_write(struct client *c, struct wvolume *wv, int64_t n,
-		       uint64_t asked)
+static void note_write(struct client *c, struct wopen *o, uint64_t at,
+		       int64_t n, uint64_t asked, enum world_op op,
+		       bool had_excess)
 {
-	check_error(c, wv, "write", n);
+	struct wvolume *wv = o->f->wv;
+
+	if (n != -EIO || !(had_excess || has_excess(o->f) ||
+			   faults_lost(o->f, at, at + asked)))
+		check_error(c, wv, op, "write", n);
 	vseen.writes++;
 	vseen.refusals += n == -ENOSPC;
 	vseen.write_errors += n < 0 && n != -ENOSPC;
@@ -541,7 +609,7 @@ static void op_write(struct client *c, struct wopen *o)
 {
 	uint64_t start, end, pattern = pattern_new(c->w->noise_percent);
 	int flags = sim_chance(8) ? O_SYNC : 0;
-	bool append = sim_chance(25), maybe;
+	bool append = sim_chance(25), maybe, had_excess;
 	struct model *m = &o->f->model;
 	struct change *change;
 	int64_t n;
@@ -558,8 +626,14 @@ static void op_write(struct client *c, struct wopen *o)
 		return;
 	change = model_change(m, start, end, pattern, end);
 	pattern_fill(pattern, start, c->buf, end - start);
+	had_excess = has_excess(o->f);
+	if (flags)
+		sync_begin(o);
 	n = write_all(c, o, start, end, flags);
-	note_write(c, o->f->wv, n, end - start);
+	note_write(c, o, start, n, end - start,
+		   flags ? WORLD_WRITE_SYNC : WORLD_WRITE, had_excess);
+	if (flags)
+		sync_end(c, o, n < 0 ? (int)n : 0, false);
 	/* Not all: it may have been made in part, or not be durable. */
 	maybe = o->f->wv->is_file || flags;
 	if (n > 0)
@@ -582,7 +656,8 @@ static void op_truncate(struct client *c, struct wopen *o)
 		size &= ~PAGE_MASK;
 	change = model_change(m, MODEL_RESIZE, UINT64_MAX, 0, size);
 	err = front_truncate(c, o->f->inode, size);
-	check_error(c, o->f->wv, "truncate", err);
+	if (err != -EIO || !faults_lost(o->f, size, size + 1))
+		check_error(c, o->f->wv, WORLD_WRITE, "truncate", err);
 	vseen.truncates++;
 	vseen.truncate_errors += err != 0;
 	if (err) {
@@ -607,7 +682,7 @@ static void op_allocate(struct client *c, struct wopen *o)
 	draw_range(c, &start, &end);
 	change = model_change(m, start, end, MODEL_KEEP, mode ? 0 : end);
 	err = front_fallocate(c, o->f->inode, mode, start, end - start);
-	check_error(c, o->f->wv, "fallocate", err);
+	check_error(c, o->f->wv, WORLD_WRITE, "fallocate", err);
 	vseen.allocates++;
 	vseen.allocate_errors += err != 0;
 	if (!err && !mode)
@@ -635,7 +710,8 @@ static void op_punch(struct client *c, struct wopen *o)
 	draw_range(c, &start, &end);
 	change = model_change(m, start, end, 0, grows ? end : 0);
 	err = front_fallocate(c, o->f->inode, mode, start, end - start);
-	check_error(c, o->f->wv, "punch", err);
+	if (err != -EIO || !faults_lost(o->f, start, end))
+		check_error(c, o->f->wv, WORLD_WRITE, "punch", err);
 	vseen.punches++;
 	if (!err && grows)
 		grown(m, end);
@@ -651,8 +727,10 @@ static void op_sync(struct client *c, struct wopen *o)
 	int err;
 
 	model_watch(m, &watch, 0, VFILE_BYTES_MAX);
+	sync_begin(o);
 	err = front_fsync(c, o, sim_chance(50));
-	check_error(c, o->f->wv, "fsync", err);
+	sync_end(c, o, err, true);
+	check_error(c, o->f->wv, WORLD_SYNC, "fsync", err);
 	vseen.syncs++;
 	vseen.sync_errors += err != 0;
 	model_synced(m, &watch, !err && o->f->wv->is_file);
@@ -670,7 +748,7 @@ static void op_seek(struct client *c, struct wopen *o)
 	model_watch(m, &watch, 0, VFILE_BYTES_MAX);
 	at = front_seek(c, o->f->inode, start, SEEK_DATA);
 	if (at != -ENXIO)
-		check_error(c, o->f->wv, "lseek", at);
+		check_error(c, o->f->wv, WORLD_WRITE, "lseek", at);
 	if (at >= 0 || at == -ENXIO) {
 		uint64_t to = at < 0 ? watch.size_least : (uint64_t)at;
 
@@ -692,7 +770,7 @@ static void op_getattr(struct client *c, struct wopen *o)
 
 	model_watch(m, &watch, 0, 0);
 	err = front_getattr(c, o->f->inode, &st);
-	check_error(c, o->f->wv, "getattr", err);
+	check_error(c, o->f->wv, WORLD_NAMES_ONLY, "getattr", err);
 	if (!err && ((uint64_t)st.st_size < watch.size_least ||
 		     (uint64_t)st.st_size > watch.size_most))
 		sim_fail("the size is %llu, model %llu to %llu",
@@ -807,8 +885,7 @@ static void op_volume_sync(struct client *c, struct wvolume *wv)
 {
 	int err = front_control(c, wv, "sync", 1);
 
-	if (err != -EIO)
-		check_error(c, wv, "sync", err);
+	check_error(c, wv, WORLD_SYNC, "sync", err);
 	vseen.volume_syncs++;
 }
 
@@ -846,7 +923,10 @@ static void op_rare(struct client *c, struct wvolume *wv)
 
 static struct wvolume *any_volume(struct client *c)
 {
-	return &c->w->volumes[sim_between(0, c->w->nr_volumes - 1)];
+	/* The first is the file volume. */
+	bool anon = c->w->swapping && sim_chance(80);
+
+	return &c->w->volumes[sim_between(anon, c->w->nr_volumes - 1)];
 }
 
 static void op_on_names(struct client *c, struct wopen *o)
@@ -882,6 +962,7 @@ void client_main(void *arg)
 	for (unsigned int i = 0; i < w->nr_ops; i++) {
 		struct wopen *o = &c->opens[sim_between(0, CLIENT_OPENS - 1)];
 
+		c->since_ns = os_now_ns();
 		if (o->f && sim_chance(90))
 			op_on_open(c, o);
 		else
@@ -906,6 +987,7 @@ void client_fill_main(void *arg)
 		struct wvolume *wv = &w->volumes[1];
 		unsigned int n = (unsigned int)sim_between(0, WORLD_NAMES - 1);
 
+		c->since_ns = os_now_ns();
 		if (o->f)
 			op_write(c, o);
 		else if (wv->names[n])
@@ -930,6 +1012,7 @@ void client_few_main(void *arg)
 		struct wopen *o = &c->opens[0];
 		uint64_t what = sim_between(0, 99);
 
+		c->since_ns = os_now_ns();
 		if (!o->f && wv->names[0])
 			op_open(c, wv, 0, o);
 		else if (!o->f)

@@ -46,6 +46,7 @@ enum {
 	WORLD_NAMES = 5, /* of a volume */
 	WORLD_CLIENTS = 6,
 	WORLD_HOGS = 2048,
+	WORLD_INJECTORS = 3,
 	CLIENT_OPENS = 3,
 	CHANGES_MAX = WORLD_CLIENTS,
 	WATCHES_MAX = 2 * WORLD_CLIENTS,
@@ -67,6 +68,7 @@ struct change {
 	bool used;
 	uint64_t start, end, pattern;
 	uint64_t size_least, size_most; /* while it is under way */
+	uint64_t lost_from, lost_to;	/* of what was lost meanwhile */
 };
 
 /* Who reads, or syncs: what may be found in [start, end). */
@@ -123,6 +125,9 @@ void model_check_read(struct model *m, struct watch *w, const void *data,
 		      size_t n, size_t asked);
 /* (3): it was synced, or not. Ends the watch. */
 void model_synced(struct model *m, struct watch *w, bool ok);
+/* A write of [start, end) was lost; what is in the file instead. */
+void model_lost(struct model *m, uint64_t start, uint64_t end,
+		const unsigned char *data);
 /* Is the byte one of those that the model has? */
 bool model_allows(const struct model *m, uint64_t at, unsigned char byte);
 /* Is a change under way in [start, end)? */
@@ -165,6 +170,21 @@ struct wopen {
 	struct vfile *f;
 	struct open_file *file;
 	bool writable, kept;
+	/* Errors up to when it has surely, or may have, been told. */
+	uint64_t told_least_ns, told_most_ns;
+	uint64_t sync_began_ns;
+	int must_hear; /* of this error, with the next fsync; 0: of none */
+	bool syncing, told_err, excess_seen;
+};
+
+struct client {
+	struct world *w;
+	struct os_thread thread;
+	struct request_lane lane;
+	bool has_lane, few, fills;
+	uint64_t since_ns; /* its operation began */
+	struct wopen opens[CLIENT_OPENS];
+	char *buf; /* IO_MAX */
 };
 
 struct world {
@@ -174,22 +194,19 @@ struct world {
 	bool has_taker, faulty, quiet_end, crash;
 	struct wvolume volumes[WORLD_VOLUMES];
 	unsigned int nr_volumes, nr_ops, pages_max, noise_percent;
-	unsigned int few_pages; /* clients use those alone; 0: no */
-	struct rwlock quiet;	/* shared: a client is in an operation (7) */
-	bool squeezed;		/* there was no frame for a while */
+	unsigned int few_pages;	 /* clients use those alone; 0: no */
+	struct rwlock quiet;	 /* shared: a client is in an operation (7) */
+	bool squeezed;		 /* there was no frame for a while */
+	bool has_swap, swapping; /* swapping: mostly anon files are used */
 	int swap_fd;
+	unsigned long swap_losses;
 	uint64_t room; /* blocks of the disk; UINT64_MAX: enough */
 	struct page *hogs[WORLD_HOGS];
 	unsigned int nr_hogs;
-};
-
-struct client {
-	struct world *w;
-	struct os_thread thread;
-	struct request_lane lane;
-	bool has_lane, few, fills;
-	struct wopen opens[CLIENT_OPENS];
-	char *buf; /* IO_MAX */
+	struct client *clients;
+	unsigned int nr_clients;
+	struct client injectors[WORLD_INJECTORS];
+	unsigned int nr_injectors;
 };
 
 /* All return what the reply says: 0 (a count) or -errno. */
@@ -223,6 +240,8 @@ int front_getattr(struct client *c, struct inode *inode, struct stat *st);
 /* "number" to a file below .plimsoll, by its path. */
 int front_control(struct client *c, struct wvolume *wv, const char *path,
 		  long number);
+int front_control_text(struct client *c, struct wvolume *wv, const char *path,
+		       const char *text);
 
 /* vol->prune, and the thread behind it. */
 void front_start(struct wvolume *wv);
@@ -239,6 +258,30 @@ struct vfile *vfile_get(struct wvolume *wv, struct inode *inode, uint64_t ino);
 void vfile_put(struct vfile *f);
 /* The kernel forgets it, if nobody uses it. */
 bool vfile_forget(struct vfile *f);
+
+/* --- volume_fault_sim.c: failures on purpose, and what they excuse ------------ */
+
+enum world_op {
+	WORLD_NAMES_ONLY, /* does nothing to what is in files */
+	WORLD_READ,
+	WORLD_WRITE, /* and truncate, fallocate, ... */
+	WORLD_SYNC,
+	WORLD_WRITE_SYNC, /* O_SYNC */
+};
+
+/* Threads that turn them on and off, until crash is set. */
+void faults_start(struct world *w);
+void faults_stop(struct world *w);
+/* May the operation that began at c->since_ns be answered like that? */
+bool faults_excuse(const struct client *c, const struct wvolume *wv,
+		   enum world_op op, int err);
+/* Was anything on since then that a sync may tell of? */
+bool faults_of_sync_since(uint64_t since_ns);
+/* Was any of these bytes of an anon file lost on its way to the swap file? */
+bool faults_lost(struct vfile *f, uint64_t start, uint64_t end);
+/* How many of each kind; each has to have happened. */
+void faults_print(void);
+void faults_check_seen(void);
 
 /* --- volume_check_sim.c --------------------------------------------------------- */
 
@@ -283,6 +326,10 @@ void check_end(struct client *c);
 	X(outages)           \
 	X(full_disks)        \
 	X(squeezes)          \
+	X(losses)            \
+	X(lost_pages)        \
+	X(heard)             \
+	X(heard_once)        \
 	X(moments)           \
 	X(moments_sure)      \
 	X(quiets)
