@@ -27,15 +27,6 @@ static inline bool copy_is_kept(const struct fuse_file_info *fi)
 	return fi->lock_owner == 0;
 }
 
-/* Charge the bytes; see kernel_copies_charge(). */
-bool copy_charge(struct inode *inode, uint64_t offset, size_t size);
-
-/*
- * There is no room for what was charged: hold the request back, without a
- * thread, until there is, or for a while; then "after" goes on with it.
- */
-void copy_wait(struct request *rq, void (*after)(struct request *rq));
-
 /* How the kernel is to treat a file that is being opened with flags. */
 void copy_choose(struct inode *inode, int flags, struct fuse_file_info *fi);
 

@@ -1,7 +1,7 @@
 /* fuse_file.c - requests for what is in a file. */
 #include "fs/fuse_copy.h"
 
-#include "fs/read_write.h"
+#include "fs/io_path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,28 +30,12 @@ static struct open_file *file_of(uint64_t fh)
 
 static void run_open(struct request *rq)
 {
+	int flags = args_of(rq)->flags;
 	struct fuse_file_info fi;
-	struct open_file *file = open_file_alloc(rq->vol);
-	int err, flags = args_of(rq)->flags;
+	struct open_file *file;
+	int err = open_file_open(rq->inode, flags, args_of(rq)->valid, &file);
 
-	if (!file) {
-		op_end_err(rq, -ENOMEM);
-		return;
-	}
-	inode_ref(rq->inode);
-	err = open_file_begin(file, rq->inode, flags);
 	if (err) {
-		open_file_free(rq->vol, file);
-		inode_put(rq->inode);
-		op_end_err(rq, err);
-		return;
-	}
-	if (flags & O_TRUNC)
-		err = rq->vol->ops->truncate(rq->inode, 0);
-	if (!err && args_of(rq)->valid)
-		err = rq->vol->ops->kill_suid(rq->inode);
-	if (err) {
-		open_file_release(file);
 		op_end_err(rq, err);
 		return;
 	}
@@ -101,20 +85,8 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		 run_open);
 }
 
-static int make_to_open(struct request *rq, const struct dir_make *make,
-			struct dir_entry *entry)
-{
-	const struct volume_ops *ops = rq->vol->ops;
-
-	if (make->name)
-		return ops->make(rq->inode, make, entry);
-	return ops->make_unnamed ? ops->make_unnamed(rq->inode, make, entry)
-				 : -EOPNOTSUPP;
-}
-
 static void run_create(struct request *rq)
 {
-	const struct volume_ops *ops = rq->vol->ops;
 	struct args *a = args_of(rq);
 	struct dir_make make = {
 		.name = a->name,
@@ -126,24 +98,10 @@ static void run_create(struct request *rq)
 	struct fuse_entry_param e;
 	struct fuse_file_info fi;
 	struct dir_entry entry;
-	/* First, so that no name is left if there is none. */
-	struct open_file *file = open_file_alloc(rq->vol);
-	int err = file ? make_to_open(rq, &make, &entry) : -ENOROOM;
+	struct open_file *file;
+	int err = open_file_create(rq->inode, &make, a->flags, &entry, &file);
 
 	if (err) {
-		if (file)
-			open_file_free(rq->vol, file);
-		op_end_err(rq, err);
-		return;
-	}
-	if (a->flags & O_TRUNC && entry.attr.st_size > 0)
-		err = ops->truncate(entry.inode, 0);
-	if (!err)
-		err = open_file_begin(file, entry.inode, a->flags);
-	if (err) {
-		open_file_free(rq->vol, file);
-		inode_forget(entry.inode, 1);
-		inode_put(entry.inode);
 		op_end_err(rq, err);
 		return;
 	}
@@ -256,26 +214,8 @@ static void reply_pages(fuse_req_t req, const struct request *rq)
 		fuse_reply_iov(req, iov, (int)rq->nr_pages);
 }
 
-static void finish_read(struct request *rq, int err);
-
-static void run_finish_read(struct request *rq)
+static void end_read(struct request *rq)
 {
-	finish_read(rq, rq->err);
-}
-
-static void finish_read(struct request *rq, int err)
-{
-	/* A page was unlocked in the handler of another ring. */
-	if (!uring_can_reply(rq)) {
-		vmstat_inc(rq->vol->mm, REPLY_HANDED_OVER);
-		rq->err = err;
-		op_queue(rq, REQUEST_SERVE, run_finish_read);
-		return;
-	}
-	if (err) {
-		op_end_err(rq, err);
-		return;
-	}
 	if (rq->nr_pages == 0 && rq->data)
 		op_reply_data(rq, rq->data, rq->size);
 	else
@@ -312,9 +252,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	hit.offset = (uint64_t)offset;
 	hit.size = min_of(size, s->vol->fs->request_max);
 	hit.kept = copy_is_kept(fi);
-	fits = !hit.kept || copy_charge(hit.inode, hit.offset, hit.size);
-	hit.nr_pages = 0;
-	if (fits && rw_read_hit(&hit)) {
+	if (io_read_try(&hit, &fits)) {
 		reply_pages(req, &hit);
 		rw_read_end(&hit);
 		return;
@@ -322,49 +260,11 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	vmstat_inc(s->vol->mm, PATH_MISS);
 	rq = op_defer(req, ino);
 	session_return_buffer(rq);
-	rq->file = hit.file;
-	rq->offset = hit.offset;
-	rq->size = hit.size;
-	rq->nr_pages = hit.nr_pages;
-	memcpy(rq->pages, hit.pages, hit.nr_pages * sizeof(hit.pages[0]));
-	rq->kept = hit.kept;
-	rq->finish = finish_read;
-	if (fits)
-		rw_read_miss(rq);
-	else
-		copy_wait(rq, rw_read_miss);
+	io_read_go_on(rq, &hit, fits);
 }
 
-/* O_SYNC: the answer says that it is durable. */
-static void run_sync_write(struct request *rq)
+static void end_write(struct request *rq)
 {
-	bool data_only = (args_of(rq)->flags & O_SYNC) != O_SYNC;
-	int err = open_file_sync(rq->file, data_only);
-
-	if (err) {
-		op_end_err(rq, err);
-		return;
-	}
-	op_reply(rq, fuse_reply_write(rq->token, rq->done));
-	session_end(rq);
-}
-
-static void finish_sync_write(struct request *rq, int err)
-{
-	if (err) {
-		op_end_err(rq, err);
-		return;
-	}
-	session_drop_buffer(rq); /* all of it was taken */
-	op_queue(rq, REQUEST_SYNC, run_sync_write);
-}
-
-static void finish_write(struct request *rq, int err)
-{
-	if (err) {
-		op_end_err(rq, err);
-		return;
-	}
 	op_reply(rq, fuse_reply_write(rq->token, rq->done));
 	session_end(rq);
 }
@@ -393,63 +293,61 @@ static void forget_mode(struct request *rq)
 	fuse_lowlevel_notify_inval_inode(s->se, inode_nodeid(rq->inode), -1, 0);
 }
 
-static void run_suid_write(struct request *rq)
-{
-	int err = rq->vol->ops->kill_suid(rq->inode);
+const struct request_front fuse_front = {
+	.end_err = op_end_err,
+	.end_read = end_read,
+	.end_write = end_write,
+	.can_reply = uring_can_reply,
+	.data_taken = session_drop_buffer,
+	.mode_changed = forget_mode,
+};
 
-	if (err) {
-		op_end_err(rq, err);
-		return;
-	}
-	forget_mode(rq);
-	rw_write_slow(rq);
+/* A control file that may wait: no inode of ours, the root stands for it. */
+static void control_defer_write(fuse_req_t req, fuse_ino_t ino,
+				const char *data, size_t size)
+{
+	struct request *rq = op_defer(req, FUSE_ROOT_ID);
+
+	rq->data = data;
+	rq->size = size;
+	args_of(rq)->fh = ino;
+	op_queue(rq, REQUEST_SYNC, run_control_write);
 }
 
-static struct request *defer_write(fuse_req_t req, fuse_ino_t ino,
-				   const struct request *from)
+static void control_take_write(fuse_req_t req, fuse_ino_t ino, const char *data,
+			       size_t size)
 {
-	struct request *rq = op_defer(req, ino);
+	struct control *control = session_of(req)->vol->control;
+	int err;
 
-	rq->file = from->file;
-	rq->offset = from->offset;
-	rq->size = from->size;
-	rq->data = from->data;
-	rq->done = from->done;
-	rq->mapped = from->mapped;
-	rq->finish = finish_write;
-	return rq;
+	if (control_waits(control, ino)) {
+		control_defer_write(req, ino, data, size);
+		return;
+	}
+	/* Not behind those who may be waiting for just that. */
+	err = control_write(control, ino, data, size);
+	if (err)
+		fuse_reply_err(req, -err);
+	else
+		fuse_reply_write(req, size);
 }
 
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 	      off_t offset, struct fuse_file_info *fi)
 {
 	struct session *s = session_of(req);
+	const struct io_write how = {
+		.kill_suid = fi->kill_suidgid,
+		.sync = fi->flags & (O_SYNC | O_DSYNC) || s->vol->sync,
+		.data_only = !s->vol->sync && (fi->flags & O_SYNC) != O_SYNC,
+	};
 	struct request hit, *rq;
-	uint64_t pause = 0;
-	bool fits;
+	enum io_write_path path;
+	uint64_t pause;
 	int err;
 
-	hit.vol = s->vol;
-	hit.file = NULL;
-	hit.data = data;
-	hit.offset = (uint64_t)offset;
-	hit.size = size;
-	hit.done = 0;
-	hit.mapped = fi->writepage;
-	if (control_has(ino) && !control_waits(s->vol->control, ino)) {
-		/* Not behind those who may be waiting for just that. */
-		err = control_write(s->vol->control, ino, data, size);
-		if (err)
-			fuse_reply_err(req, -err);
-		else
-			fuse_reply_write(req, size);
-		return;
-	}
 	if (control_has(ino)) {
-		/* No inode of ours: the root stands for it. */
-		rq = defer_write(req, FUSE_ROOT_ID, &hit);
-		args_of(rq)->fh = ino;
-		op_queue(rq, REQUEST_SYNC, run_control_write);
+		control_take_write(req, ino, data, size);
 		return;
 	}
 	if (copy_write(req, ino, size, offset, fi))
@@ -459,42 +357,28 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 		fuse_reply_write(req, size);
 		return;
 	}
+	hit.vol = s->vol;
 	hit.file = file_of(fi->fh);
 	hit.inode = inode_of(s, ino);
-	/* Until the kernel has written a page back it cannot let go of it. */
-	fits = !copy_is_kept(fi) || copy_charge(hit.inode, hit.offset, size) ||
-	       fi->writepage;
-	if (fi->kill_suidgid && s->vol->ops->has_suid(hit.inode)) {
-		op_queue(defer_write(req, ino, &hit), REQUEST_GROW,
-			 run_suid_write);
+	hit.data = data;
+	hit.offset = (uint64_t)offset;
+	hit.size = size;
+	hit.done = 0;
+	hit.mapped = fi->writepage;
+	hit.kept = copy_is_kept(fi);
+	path = io_write_try(&hit, &how, &err, &pause);
+	if (path == IO_WRITE_ENDED) {
+		op_hand_over(&hit);
+		if (err)
+			fuse_reply_err(req, -err);
+		else
+			fuse_reply_write(req, hit.done);
 		return;
 	}
-	if (fi->flags & (O_SYNC | O_DSYNC) || s->vol->sync) {
-		rq = defer_write(req, ino, &hit);
-		args_of(rq)->flags = s->vol->sync ? O_SYNC : fi->flags;
-		rq->finish = finish_sync_write;
-		op_queue(rq, REQUEST_GROW, rw_write_slow);
-	} else if (!rw_write_hit(&hit, &err, &pause)) {
-		op_queue(defer_write(req, ino, &hit), REQUEST_GROW,
-			 rw_write_slow);
-	} else if (err) {
-		op_hand_over(&hit);
-		fuse_reply_err(req, -err);
-	} else if (pause == 0 && fits) {
-		op_hand_over(&hit);
-		fuse_reply_write(req, hit.done);
-	} else if (pause == 0) {
-		rq = defer_write(req, ino, &hit);
+	rq = op_defer(req, ino);
+	if (io_write_is_taken(path))
 		session_return_buffer(rq);
-		copy_wait(rq, rw_write_finish);
-	} else {
-		rq = defer_write(req, ino, &hit);
-		session_return_buffer(rq);
-		/* It was taken; its answer has to wait. */
-		if (!request_try_park(&rq->fs->requests, rq, pause,
-				      rw_write_finish))
-			finish_write(rq, 0);
-	}
+	io_write_go_on(rq, &hit, &how, path, pause);
 }
 
 static void run_fsync(struct request *rq)
@@ -515,28 +399,13 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 	op_queue(rq, REQUEST_SYNC, run_fsync);
 }
 
-/* It writes; but the kernel does not say if by one who may keep the bits. */
-static int fallocate_kill_suid(struct request *rq)
-{
-	const struct volume_ops *ops = rq->vol->ops;
-	int err;
-
-	if (args_of(rq)->caller.uid == 0 || !ops->has_suid(rq->inode))
-		return 0;
-	err = ops->kill_suid(rq->inode);
-	if (!err)
-		forget_mode(rq);
-	return err;
-}
-
 static void run_fallocate(struct request *rq)
 {
 	struct args *a = args_of(rq);
-	int err = fallocate_kill_suid(rq);
+	/* The kernel does not say if it is by one who may keep set-id bits. */
+	int err = io_fallocate(rq, a->flags, (uint64_t)a->length,
+			       a->caller.uid != 0);
 
-	if (!err)
-		err = rq->vol->ops->fallocate(rq->inode, a->flags, rq->offset,
-					      (uint64_t)a->length);
 	op_end_err(rq, err);
 }
 

@@ -3,7 +3,10 @@
 #define FS_FUSE_OPS_H
 
 struct fuse_lowlevel_ops;
+struct request_front;
 
 extern const struct fuse_lowlevel_ops fuse_ops;
+/* How requests that were deferred are answered. */
+extern const struct request_front fuse_front;
 
 #endif

@@ -336,6 +336,7 @@ int session_start(struct session *s, struct volume *vol,
 
 	*s = (struct session){ .vol = vol, .buffers = c->buffers };
 	vol->session = s;
+	vol->front = &fuse_front;
 	fuse_set_log_func(note_complaint);
 	ring_complaint[0] = '\0';
 	if (c->transport->uring) {

@@ -49,6 +49,68 @@ void open_file_release(struct open_file *file)
 	inode_put(inode);
 }
 
+int open_file_open(struct inode *inode, int flags, bool kill_suid,
+		   struct open_file **file)
+{
+	struct volume *vol = inode->vol;
+	int err;
+
+	*file = open_file_alloc(vol);
+	if (!*file)
+		return -ENOMEM;
+	inode_ref(inode);
+	err = open_file_begin(*file, inode, flags);
+	if (err) {
+		open_file_free(vol, *file);
+		inode_put(inode);
+		return err;
+	}
+	if (flags & O_TRUNC)
+		err = vol->ops->truncate(inode, 0);
+	if (!err && kill_suid)
+		err = vol->ops->kill_suid(inode);
+	if (err)
+		open_file_release(*file);
+	return err;
+}
+
+static int make(struct inode *dir, const struct dir_make *how,
+		struct dir_entry *entry)
+{
+	const struct volume_ops *ops = dir->vol->ops;
+
+	if (how->name)
+		return ops->make(dir, how, entry);
+	return ops->make_unnamed ? ops->make_unnamed(dir, how, entry)
+				 : -EOPNOTSUPP;
+}
+
+int open_file_create(struct inode *dir, const struct dir_make *how, int flags,
+		     struct dir_entry *entry, struct open_file **file)
+{
+	const struct volume_ops *ops = dir->vol->ops;
+	int err;
+
+	/* First, so that no name is left if there is none. */
+	*file = open_file_alloc(dir->vol);
+	err = *file ? make(dir, how, entry) : -ENOROOM;
+	if (err) {
+		if (*file)
+			open_file_free(dir->vol, *file);
+		return err;
+	}
+	if (flags & O_TRUNC && entry->attr.st_size > 0)
+		err = ops->truncate(entry->inode, 0);
+	if (!err)
+		err = open_file_begin(*file, entry->inode, flags);
+	if (err) {
+		open_file_free(dir->vol, *file);
+		inode_forget(entry->inode, 1);
+		inode_put(entry->inode);
+	}
+	return err;
+}
+
 /* An error since the last report to this open file, or 0. */
 static int check_error(struct open_file *file)
 {

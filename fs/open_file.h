@@ -5,6 +5,8 @@
 #include "fs/inode.h"
 #include "mm/readahead.h"
 
+struct dir_entry;
+struct dir_make;
 struct volume;
 
 struct open_file {
@@ -27,6 +29,18 @@ void open_file_free(struct volume *vol, struct open_file *file);
  * is taken over unless it fails.
  */
 int open_file_begin(struct open_file *file, struct inode *inode, int flags);
+/*
+ * open(2) and what its flags ask for: O_TRUNC; kill_suid: set-id bits go. 0 or
+ * -errno.
+ */
+int open_file_open(struct inode *inode, int flags, bool kill_suid,
+		   struct open_file **file);
+/*
+ * The same of open(2) with O_CREAT, of what "make" says. 0 or -errno, -ENOROOM;
+ * if it fails no name is left for want of memory.
+ */
+int open_file_create(struct inode *dir, const struct dir_make *how, int flags,
+		     struct dir_entry *entry, struct open_file **file);
 /* The last reference of one open(2) is gone. */
 void open_file_release(struct open_file *file);
 

@@ -65,8 +65,9 @@ struct request {
 	/* Called once when a read or write has ended; see below. */
 	void (*finish)(struct request *rq, int err);
 
-	bool mapped; /* a write of what was dirtied through a mapping */
-	bool kept;   /* the kernel keeps a copy of what is read or written */
+	bool mapped;	/* a write of what was dirtied through a mapping */
+	bool kept;	/* the kernel keeps a copy of what is read or written */
+	bool data_only; /* a write with O_DSYNC: times need not be durable */
 	/* reads: the pages of [offset, offset + size), with references */
 	unsigned int nr_pages;
 	unsigned int nr_begun; /* reading began for those below */

@@ -22,6 +22,7 @@
 
 struct fs;
 struct control;
+struct request_front;
 struct text;
 
 /*
@@ -224,7 +225,8 @@ struct volume {
 	 * for reads of it that are under way (fs/fuse_notify.c). May be NULL.
 	 */
 	void (*forget_copies)(struct inode *inode);
-	void *session; /* fs/fuse_session.c's */
+	const struct request_front *front; /* the transport's; fs/io_path.h */
+	void *session;			   /* fs/fuse_session.c's */
 };
 
 /* The common part, before the kind's own. */

@@ -9,7 +9,7 @@
  */
 #include "tests/sim/volume_world.h"
 
-#include "fs/read_write.h"
+#include "fs/io_path.h"
 #include "mm/oom.h"
 #include "tests/sim/sim.h"
 
@@ -193,7 +193,6 @@ int front_lookup(struct client *c, struct wvolume *wv, const char *name,
 
 static void run_create(struct request *rq)
 {
-	const struct volume_ops *ops = rq->vol->ops;
 	struct call *call = call_of(rq);
 	struct dir_make make = {
 		.name = call->name,
@@ -202,26 +201,15 @@ static void run_create(struct request *rq)
 		.to_open = true,
 	};
 	struct dir_entry entry;
-	struct open_file *file = open_file_alloc(rq->vol);
-	int err = file ? ops->make(rq->inode, &make, &entry) : -ENOROOM;
+	int err = open_file_create(rq->inode, &make, (int)call->flags, &entry,
+				   &call->file);
 
 	if (err) {
-		if (file)
-			open_file_free(rq->vol, file);
-		end_err(rq, err);
-		return;
-	}
-	err = open_file_begin(file, entry.inode, (int)call->flags);
-	if (err) {
-		open_file_free(rq->vol, file);
-		inode_forget(entry.inode, 1);
-		inode_put(entry.inode);
 		end_err(rq, err);
 		return;
 	}
 	call->inode = entry.inode;
 	call->ino = entry.attr.st_ino;
-	call->file = file;
 	end(rq, 0);
 }
 
@@ -234,7 +222,7 @@ int front_create(struct client *c, struct wvolume *wv, const char *name,
 
 	call_init(&call, c);
 	call.name = name;
-	call.mode = sim_chance(50) ? 0644 : 0400;
+	call.mode = sim_chance(15) ? 06755 : sim_chance(50) ? 0644 : 0400;
 	call.flags = (unsigned int)flags;
 	err = (int)do_deferred(&call, wv->vol, wv->vol->root, REQUEST_NAME,
 			       run_create);
@@ -378,23 +366,9 @@ int front_list(struct client *c, struct wvolume *wv, unsigned int *mask)
 static void run_open(struct request *rq)
 {
 	struct call *call = call_of(rq);
-	struct open_file *file = open_file_alloc(rq->vol);
-	int err;
 
-	if (!file) {
-		end_err(rq, -ENOMEM);
-		return;
-	}
-	inode_ref(rq->inode);
-	err = open_file_begin(file, rq->inode, (int)call->flags);
-	if (err) {
-		open_file_free(rq->vol, file);
-		inode_put(rq->inode);
-		end_err(rq, err);
-		return;
-	}
-	call->file = file;
-	end(rq, 0);
+	end_err(rq, open_file_open(rq->inode, (int)call->flags, sim_chance(5),
+				   &call->file));
 }
 
 int front_open(struct client *c, struct inode *inode, int flags,
@@ -427,35 +401,6 @@ int front_release(struct client *c, struct inode *inode, struct open_file *file)
 				run_release);
 }
 
-/* --- the kernel's copies; see fs/fuse_copy.c ------------------------------------------ */
-
-static bool charge(struct inode *inode, uint64_t offset, size_t size)
-{
-	uint64_t first = offset >> PAGE_SHIFT;
-
-	return kernel_copies_charge(
-		&inode->vol->fs->copies, inode, first,
-		(unsigned int)(pages_of(offset + size) - first));
-}
-
-static void wait_more(struct request *rq)
-{
-	struct fs *fs = rq->fs;
-	bool fits = kernel_copies_fit(&fs->copies);
-
-	if (!fits && os_now_ns() < rq->patience_ns &&
-	    request_try_park(&fs->requests, rq, 500 * 1000, wait_more))
-		return;
-	rq->after(rq);
-}
-
-static void copy_wait(struct request *rq, void (*after)(struct request *rq))
-{
-	rq->after = after;
-	rq->patience_ns = os_now_ns() + BALANCE_PAUSE_MAX;
-	wait_more(rq);
-}
-
 /* --- reading and writing -------------------------------------------------------------- */
 
 static void copy_pages(const struct request *rq, char *to)
@@ -477,26 +422,8 @@ static void copy_pages(const struct request *rq, char *to)
 	ASSERT(left == 0);
 }
 
-static void finish_read(struct request *rq, int err);
-
-static void run_finish_read(struct request *rq)
+static void end_read(struct request *rq)
 {
-	finish_read(rq, rq->err);
-}
-
-static void finish_read(struct request *rq, int err)
-{
-	/* As when a page was unlocked in the handler of another ring. */
-	if (!rq->data && sim_chance(5)) {
-		rq->err = err;
-		queue(rq, REQUEST_SERVE, run_finish_read);
-		return;
-	}
-	if (err) {
-		ASSERT(rq->nr_pages == 0);
-		end_err(rq, err);
-		return;
-	}
 	if (rq->nr_pages == 0 && rq->data)
 		memcpy(call_of(rq)->to, rq->data, rq->size);
 	else
@@ -504,6 +431,43 @@ static void finish_read(struct request *rq, int err)
 	rw_read_end(rq);
 	end(rq, (int64_t)rq->size);
 }
+
+static void end_write(struct request *rq)
+{
+	end(rq, (int64_t)rq->done);
+}
+
+/* As when a page was unlocked in the handler of another ring. */
+static bool can_reply(const struct request *rq)
+{
+	return rq->data || !sim_chance(5);
+}
+
+static void end_failed(struct request *rq, int err)
+{
+	ASSERT(rq->nr_pages == 0);
+	end_err(rq, err);
+}
+
+static void data_taken(struct request *rq)
+{
+	rq->data = NULL; /* it is not to be used any more */
+}
+
+static void mode_changed(struct request *rq)
+{
+	(void)rq;
+	vseen.modes_changed++;
+}
+
+static const struct request_front sim_front = {
+	.end_err = end_failed,
+	.end_read = end_read,
+	.end_write = end_write,
+	.can_reply = can_reply,
+	.data_taken = data_taken,
+	.mode_changed = mode_changed,
+};
 
 int64_t front_read(struct client *c, const struct wopen *o, uint64_t offset,
 		   size_t size, void *to)
@@ -523,9 +487,7 @@ int64_t front_read(struct client *c, const struct wopen *o, uint64_t offset,
 	hit.offset = offset;
 	hit.size = min_of(size, vol->fs->request_max);
 	hit.kept = o->kept;
-	fits = !hit.kept || charge(hit.inode, hit.offset, hit.size);
-	hit.nr_pages = 0;
-	if (fits && rw_read_hit(&hit)) {
+	if (io_read_try(&hit, &fits)) {
 		copy_pages(&hit, to);
 		rw_read_end(&hit);
 		sim_no_sleep_end();
@@ -533,95 +495,25 @@ int64_t front_read(struct client *c, const struct wopen *o, uint64_t offset,
 	}
 	vmstat_inc(vol->mm, PATH_MISS);
 	rq = defer(&call, vol, hit.inode);
-	rq->file = hit.file;
-	rq->offset = hit.offset;
-	rq->size = hit.size;
-	rq->nr_pages = hit.nr_pages;
-	memcpy(rq->pages, hit.pages, hit.nr_pages * sizeof(hit.pages[0]));
-	rq->kept = hit.kept;
-	rq->finish = finish_read;
-	if (fits)
-		rw_read_miss(rq);
-	else
-		copy_wait(rq, rw_read_miss);
+	io_read_go_on(rq, &hit, fits);
 	sim_no_sleep_end();
 	return call_wait(&call);
-}
-
-static void run_sync_write(struct request *rq)
-{
-	int err = open_file_sync(rq->file, false);
-
-	end_err(rq, err ? err : (int64_t)rq->done);
-}
-
-static void finish_sync_write(struct request *rq, int err)
-{
-	if (err)
-		end_err(rq, err);
-	else
-		queue(rq, REQUEST_SYNC, run_sync_write);
-}
-
-static void finish_write(struct request *rq, int err)
-{
-	end_err(rq, err ? err : (int64_t)rq->done);
-}
-
-static struct request *defer_write(struct call *call,
-				   const struct request *from)
-{
-	struct request *rq = defer(call, from->vol, from->inode);
-
-	rq->file = from->file;
-	rq->offset = from->offset;
-	rq->size = from->size;
-	rq->data = from->data;
-	rq->done = from->done;
-	rq->mapped = from->mapped;
-	rq->finish = finish_write;
-	return rq;
-}
-
-/* As op_write(). Returns whether the reply is in *result already. */
-static bool begin_write(struct call *call, struct request *hit, bool kept,
-			int flags, int64_t *result)
-{
-	struct request *rq;
-	uint64_t pause = 0;
-	bool fits = !kept || charge(hit->inode, hit->offset, hit->size) ||
-		    hit->mapped;
-	int err;
-
-	if (flags & O_SYNC) {
-		rq = defer_write(call, hit);
-		rq->finish = finish_sync_write;
-		queue(rq, REQUEST_GROW, rw_write_slow);
-	} else if (!rw_write_hit(hit, &err, &pause)) {
-		queue(defer_write(call, hit), REQUEST_GROW, rw_write_slow);
-	} else if (err || (pause == 0 && fits)) {
-		*result = err ? err : (int64_t)hit->done;
-		return true;
-	} else if (pause == 0) {
-		copy_wait(defer_write(call, hit), rw_write_finish);
-	} else {
-		rq = defer_write(call, hit);
-		/* It was taken; its answer has to wait. */
-		if (!request_try_park(&rq->fs->requests, rq, pause,
-				      rw_write_finish))
-			finish_write(rq, 0);
-	}
-	return false;
 }
 
 int64_t front_write(struct client *c, const struct wopen *o, uint64_t offset,
 		    const void *from, size_t size, int flags)
 {
 	struct volume *vol = o->f->wv->vol;
+	const struct io_write how = {
+		.kill_suid = sim_chance(10),
+		.sync = flags & O_DSYNC,
+		.data_only = (flags & O_SYNC) != O_SYNC,
+	};
 	struct request hit;
+	enum io_write_path path;
 	struct call call;
-	int64_t result;
-	bool ended;
+	uint64_t pause;
+	int err;
 
 	ASSERT(size <= vol->fs->request_max);
 	call_init(&call, c);
@@ -632,11 +524,17 @@ int64_t front_write(struct client *c, const struct wopen *o, uint64_t offset,
 	hit.offset = offset;
 	hit.size = size;
 	hit.done = 0;
+	hit.kept = o->kept;
 	hit.mapped = o->kept && sim_chance(10);
 	sim_no_sleep_begin(); /* (1) */
-	ended = begin_write(&call, &hit, o->kept, flags, &result);
+	path = io_write_try(&hit, &how, &err, &pause);
+	if (path != IO_WRITE_ENDED)
+		io_write_go_on(defer(&call, vol, hit.inode), &hit, &how, path,
+			       pause);
 	sim_no_sleep_end();
-	return ended ? result : call_wait(&call);
+	if (path == IO_WRITE_ENDED)
+		return err ? err : (int64_t)hit.done;
+	return call_wait(&call);
 }
 
 static void run_fsync(struct request *rq)
@@ -681,8 +579,8 @@ static void run_fallocate(struct request *rq)
 {
 	struct call *call = call_of(rq);
 
-	end_err(rq, rq->vol->ops->fallocate(rq->inode, call->mode, call->ino,
-					    call->length));
+	rq->offset = call->ino;
+	end_err(rq, io_fallocate(rq, call->mode, call->length, sim_chance(20)));
 }
 
 int front_fallocate(struct client *c, struct inode *inode, int mode,
@@ -844,6 +742,7 @@ void front_start(struct wvolume *wv)
 	cond_init(&wv->prune_more);
 	sim_set_idle_cond(&wv->prune_more.impl);
 	wv->vol->session = wv;
+	wv->vol->front = &sim_front;
 	wv->vol->prune = want;
 	ASSERT(os_thread_start(&wv->pruner, "notify", pruner_main, wv) == 0);
 }

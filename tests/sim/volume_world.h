@@ -329,6 +329,7 @@ void check_end(struct client *c);
 	X(losses)            \
 	X(lost_pages)        \
 	X(heard)             \
+	X(modes_changed)     \
 	X(heard_once)        \
 	X(moments)           \
 	X(moments_sure)      \
