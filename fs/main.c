@@ -166,8 +166,7 @@ static bool open_swaps(struct process *p)
 		}
 		/* The process will be elsewhere. */
 		if (!realpath(o->swaps[i].path, p->swap_names[i]))
-			snprintf(p->swap_names[i], PATH_MAX, "%s",
-				 o->swaps[i].path);
+			memcpy(p->swap_names[i], o->swaps[i].path, PATH_MAX);
 		p->nr_swaps++;
 		if (p->swaps[i].was_open)
 			log_line("swap %s: others could read it; its mode is "
