@@ -97,6 +97,16 @@ def check(path, size, kind=noise, version=0):
         assert f.read(1) == b""
 
 
+def eventually(seconds, f):
+    """Room comes back after unlink(2): when the kernel forgets, and it is freed."""
+    end = time.monotonic() + seconds
+    while not f():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
 def files(mnt, name):
     with open(f"{mnt}/.plimsoll/{name}") as f:
         return f.read()

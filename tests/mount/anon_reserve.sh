@@ -9,7 +9,7 @@ need python3
 
 mount_anon "$mnt" "mem=32M,swap=$work/swap:64M"
 timeout 100 python3 - "$mnt" "$top/tests/mount" <<'PY' || fail "see above"
-import ctypes, errno, mmap, os, random, sys, time
+import ctypes, errno, mmap, os, random, sys
 sys.path.insert(0, sys.argv[2])
 from anon_data import *
 mnt = sys.argv[1]
@@ -102,8 +102,7 @@ check(f"{mnt}/kept", NR // 2 * PAGE, noise, 3)
 os.close(fd)
 for name in os.listdir(mnt):
     os.unlink(f"{mnt}/{name}")
-time.sleep(0.2)
-assert free() >= start * 0.97, (free(), start)
+assert eventually(30, lambda: free() >= start * 0.97), (free(), start)
 assert vmstat(mnt)["nr_anon_reserved"] == 0
 PY
 unmount "$mnt"

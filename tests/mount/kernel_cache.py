@@ -5,6 +5,7 @@ import glob
 import multiprocessing
 import os
 import re
+import subprocess
 import time
 
 PAGE = 4096
@@ -35,6 +36,19 @@ def vmstat(mnt, name=None):
     with open(f"{mnt}/.plimsoll/vmstat") as f:
         v = {n: int(x) for n, x in map(str.split, f)}
     return v[name] if name else v
+
+
+def answered(mnt):
+    """Wait until all requests have their answers: RELEASE comes after close(2)."""
+    path = f"/sys/fs/fuse/connections/{os.minor(os.stat(mnt).st_dev)}/waiting"
+    if not os.path.exists(path):
+        subprocess.run(["mount", "-t", "fusectl", "none", "/sys/fs/fuse/connections"],
+                       check=True, timeout=20)
+
+    def idle():
+        with open(path) as f:
+            return f.read().strip() == "0"
+    assert eventually(30, idle), "requests without an answer"
 
 
 def taker_of(pid):

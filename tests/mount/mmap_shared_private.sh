@@ -81,7 +81,10 @@ timeout 60 python3 "$work/map.py" "$mnt" "$src" || fail "see above"
 cp "$(command -v sleep)" "$mnt/sleep" && chmod +x "$mnt/sleep"
 "$mnt/sleep" 0.01 || fail "cannot run a program"
 "$mnt/sleep" 20 &
-sleep 0.2
+runs() {
+	[ "$(readlink "/proc/$!/exe")" = "$mnt/sleep" ]
+}
+eventually 10 runs || fail "a program does not start"
 fails_with 'Text file busy' bash -c 'echo >>"$1"' - "$mnt/sleep"
 kill $!
 wait 2>/dev/null

@@ -186,9 +186,10 @@ else:
     assert said > 0, "pages were lost, and nobody was told"
 for name in os.listdir(mnt):
     os.unlink(f"{mnt}/{name}")
-time.sleep(0.3)
-v = vmstat(mnt)
-assert v["nr_anon_reserved"] == v["nr_anon_committed"] == 0, v
+def promised():
+    v = vmstat(mnt)
+    return v["nr_anon_reserved"] + v["nr_anon_committed"]
+assert eventually(30, lambda: promised() == 0), vmstat(mnt)
 PY
 
 for bad in '' 0 sometimes; do
