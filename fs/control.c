@@ -351,6 +351,7 @@ int control_open(struct control *c, uint64_t id, bool for_writing)
 
 void control_release(struct control *c, int h)
 {
+	os_received(&c->handles[h]); /* from those who read it */
 	mutex_lock(&c->lock);
 	ASSERT(c->handles[h].used);
 	c->handles[h].used = false;
@@ -371,6 +372,11 @@ size_t control_read(struct control *c, int h, uint64_t offset, size_t size,
 		return 0;
 	*data = handle->contents + offset;
 	return min_of(size, len - (size_t)offset);
+}
+
+void control_read_end(struct control *c, int h)
+{
+	os_handed_over(&c->handles[h]);
 }
 
 bool control_waits(const struct control *c, uint64_t id)

@@ -46,6 +46,8 @@ void control_release(struct control *c, int handle);
 /* Up to size bytes at offset; returns how many, and where they are. */
 size_t control_read(struct control *c, int handle, uint64_t offset, size_t size,
 		    const char **data);
+/* They are copied, and the answer may go. Nobody releases a handle before. */
+void control_read_end(struct control *c, int handle);
 /* May writing to it wait, for a disk, say? Then it is for workers only. */
 bool control_waits(const struct control *c, uint64_t node);
 /* 0 or -errno: -EINVAL if that is no value for it. */

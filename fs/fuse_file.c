@@ -227,10 +227,14 @@ static void end_read(struct request *rq)
 static void control_reply_read(fuse_req_t req, size_t size, off_t offset,
 			       struct fuse_file_info *fi)
 {
+	struct control *c = session_of(req)->vol->control;
+	char *payload = session_payload(req);
 	const char *data = NULL;
-	size_t n = control_read(session_of(req)->vol->control, (int)fi->fh,
-				(uint64_t)offset, size, &data);
+	size_t n = control_read(c, (int)fi->fh, (uint64_t)offset, size, &data);
 
+	if (payload && n > 0)
+		data = memcpy(payload, data, n);
+	control_read_end(c, (int)fi->fh);
 	fuse_reply_buf(req, data, n);
 }
 
