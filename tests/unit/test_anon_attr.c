@@ -87,7 +87,6 @@ static void atime_follows_relatime(void **state)
 	open_volume(*state);
 	file = make_file("f");
 	for (int n = 0; n < NR_STEPS; n++) {
-		struct anon_inode *ai = anon_inode_of(file);
 		time_t now = os_realtime().tv_sec, atime, mtime, ctime, is;
 		bool due;
 
