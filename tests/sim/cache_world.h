@@ -132,4 +132,19 @@ void op_sync(struct actor *a, struct file *f);
 void op_sync_alone(struct actor *a, struct file *f);
 void op_sync_all(struct actor *a);
 
+/* --- cache_trouble_sim.c: memory is short, I/O fails ------------------------- */
+
+/* Take frames away until the zones have few. */
+void world_hog(struct world *w);
+/* For a while there is no frame at all. */
+void world_squeeze(struct world *w);
+/* No write succeeds for up to max_ms. False: it was not the time for that. */
+bool world_outage(struct world *w, uint64_t max_ms);
+/* Allocations fail from now on, or not. */
+void world_memory_faults(struct world *w);
+/* I/O does, in any way but to say it has written what it has not. */
+void world_io_faults(struct world *w, struct fault_attr *attr);
+/* None of it any more; and no outages. */
+void world_well_again(struct world *w);
+
 #endif

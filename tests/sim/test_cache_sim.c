@@ -53,37 +53,6 @@ static void op_invalidate(struct actor *a, struct file *f)
 	seen.invalidated += page_cache_invalidate(&f->mapping, first, last);
 }
 
-/* For a while there is no frame at all. */
-static void op_squeeze(struct actor *a)
-{
-	struct mm *mm = a->w->mm;
-	struct list_head pages;
-	struct page *page;
-
-	list_init(&pages);
-	a->w->nr_squeezers++;
-	while ((page = page_alloc(mm, GFP_RESERVE | GFP_MOVABLE, 0)))
-		list_add(&pages, &page->lru);
-	seen.squeezes++;
-	os_sleep_ns(sim_between(1, 20 * NSEC_PER_MSEC));
-	while (!list_empty(&pages)) {
-		page = list_first_entry(&pages, struct page, lru);
-		list_del_init(&page->lru);
-		page_put(mm, page);
-	}
-	a->w->nr_squeezers--;
-}
-
-static void op_outage(struct actor *a)
-{
-	if (!a->w->faulty || a->w->quiet)
-		return;
-	seen.outages++;
-	sim_disk_fail_writes(sim_chance(50) ? -EIO : -ENOSPC);
-	os_sleep_ns(sim_between(1, 1500) * NSEC_PER_MSEC);
-	sim_disk_fail_writes(0);
-}
-
 static void op_tune(struct actor *a)
 {
 	struct mm *mm = a->w->mm;
@@ -138,10 +107,11 @@ static void op_rare(struct actor *a, struct file *f)
 		op_delete(a, f);
 		break;
 	case 8:
-		op_outage(a);
+		seen.outages += world_outage(a->w, 1500);
 		break;
 	case 9:
-		op_squeeze(a);
+		world_squeeze(a->w);
+		seen.squeezes++;
 		break;
 	default:
 		os_sleep_ns(sim_between(1, 50 * NSEC_PER_MSEC));
@@ -182,29 +152,6 @@ static void actor_main(void *arg)
 
 /* --- one seed -------------------------------------------------------------- */
 
-static void fault_start(struct fault_attr *attr, uint64_t probability)
-{
-	fault_set(attr, FAULT_SEED, (int64_t)(sim_random() >> 1));
-	fault_set(attr, FAULT_TIMES, -1);
-	fault_set(attr, FAULT_PROBABILITY, (int64_t)probability);
-}
-
-/* Of any kind but the one that says it has written what it has not. */
-static void io_fault_start(struct mm *mm, uint64_t probability)
-{
-	struct fault_attr *attr = &mm->fail_io;
-	static const enum fault_kind kinds[] = { FAULT_EIO, FAULT_SHORT,
-						 FAULT_TORN, FAULT_DELAY,
-						 FAULT_HANG };
-
-	fault_set(attr, FAULT_ERROR,
-		  kinds[sim_between(0, ARRAY_SIZE(kinds) - 1)]);
-	fault_set(attr, FAULT_DELAY_MS, (int64_t)sim_between(0, 1000));
-	fault_start(attr, probability);
-	/* For ever is too long for those who wait here. */
-	page_io_limit_hangs(mm->io, sim_between(0, 3000) * NSEC_PER_MSEC);
-}
-
 static void start_faults(struct world *w)
 {
 	struct sim_disk_options disk = { .short_percent = 0 };
@@ -214,48 +161,11 @@ static void start_faults(struct world *w)
 	w->faulty = sim_chance(70);
 	if (w->faulty) {
 		disk.read_error_percent = (unsigned int)sim_between(0, 5);
+		world_memory_faults(w);
 		if (sim_chance(50))
-			fault_start(&w->mm->fail_page_alloc,
-				    sim_between(1, 10));
-		if (sim_chance(50))
-			fault_start(&w->mm->failslab, sim_between(1, 20));
-		if (sim_chance(50))
-			io_fault_start(w->mm, sim_between(1, 10));
+			world_io_faults(w, &w->mm->fail_io);
 	}
 	sim_disk_set(&disk);
-}
-
-static void stop_faults(struct world *w)
-{
-	struct sim_disk_options none = { 0 };
-
-	w->quiet = true;
-	sim_disk_set(&none);
-	sim_disk_fail_writes(0);
-	fault_set(&w->mm->fail_page_alloc, FAULT_PROBABILITY, 0);
-	fault_set(&w->mm->failslab, FAULT_PROBABILITY, 0);
-	fault_set(&w->mm->fail_io, FAULT_PROBABILITY, 0);
-}
-
-/* Take frames away until a zone has no more than "left". */
-static void hog_zone(struct world *w, enum zone_type t, gfp_t gfp,
-		     unsigned long left)
-{
-	struct zone *z = &w->mm->zones[t];
-
-	while (zone_nr_free(z) > left) {
-		struct page *page = page_alloc(w->mm, gfp, 0);
-
-		ASSERT(page && w->nr_hogs < HOGS_MAX);
-		w->hogs[w->nr_hogs++] = page;
-	}
-}
-
-static void hog(struct world *w)
-{
-	hog_zone(w, ZONE_MOVABLE, GFP_NOWAIT | GFP_MOVABLE,
-		 sim_between(70, 250));
-	hog_zone(w, ZONE_NORMAL, GFP_NOWAIT, sim_between(150, 330));
 }
 
 static void world_start(struct world *w)
@@ -274,7 +184,7 @@ static void world_start(struct world *w)
 	w->pages_max = (unsigned int)sim_between(50, FILE_PAGES_MAX);
 	w->nr_files = (unsigned int)sim_between(2, FILES_MAX);
 	w->nr_ops = (unsigned int)sim_between(10, 60);
-	hog(w);
+	world_hog(w);
 	for (unsigned int i = 0; i < w->nr_files; i++)
 		w->files[i] = file_new(w);
 }
@@ -345,7 +255,7 @@ static void one_seed(void *arg)
 	}
 	for (unsigned int i = 0; i < nr; i++)
 		os_thread_join(&actors[i].thread);
-	stop_faults(w);
+	world_well_again(w);
 	settle(w);
 	world_stop(w);
 	free(w);

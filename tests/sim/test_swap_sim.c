@@ -55,20 +55,6 @@ static int forced = -1;
 
 /* --- the world --------------------------------------------------------------- */
 
-/* Take frames away until a zone has no more than "left". */
-static void hog_zone(struct world *w, enum zone_type t, gfp_t gfp,
-		     unsigned long left)
-{
-	struct zone *z = &w->mm->zones[t];
-
-	while (zone_nr_free(z) > left) {
-		struct page *page = page_alloc(w->mm, gfp, 0);
-
-		ASSERT(page && w->nr_hogs < HOGS_MAX);
-		w->hogs[w->nr_hogs++] = page;
-	}
-}
-
 static void add_area(struct anon_world *w, uint32_t nr_clusters)
 {
 	uint32_t bad[4];
@@ -110,9 +96,7 @@ static void world_start(struct anon_world *w, bool random)
 						      : sim_between(40, 200)));
 	if (random && w->nr_areas == 1 && sim_chance(30))
 		add_area(w, (uint32_t)sim_between(3, 30));
-	hog_zone(&w->files, ZONE_MOVABLE, GFP_NOWAIT | GFP_MOVABLE,
-		 sim_between(70, 250));
-	hog_zone(&w->files, ZONE_NORMAL, GFP_NOWAIT, sim_between(150, 330));
+	world_hog(&w->files);
 }
 
 static void add_anon(struct anon_world *w, unsigned int nr)
@@ -182,36 +166,6 @@ static void op_delete(struct client *c, struct anon_file *f)
 	anon_file_put(w, other);
 }
 
-static void op_squeeze(struct client *c)
-{
-	struct mm *mm = c->aw->mm;
-	struct list_head pages;
-	struct page *page;
-
-	list_init(&pages);
-	c->aw->files.nr_squeezers++;
-	while ((page = page_alloc(mm, GFP_RESERVE | GFP_MOVABLE, 0)))
-		list_add(&pages, &page->lru);
-	anon_seen.squeezes++;
-	os_sleep_ns(sim_between(1, 20 * NSEC_PER_MSEC));
-	while (!list_empty(&pages)) {
-		page = list_first_entry(&pages, struct page, lru);
-		list_del_init(&page->lru);
-		page_put(mm, page);
-	}
-	c->aw->files.nr_squeezers--;
-}
-
-static void op_outage(struct client *c)
-{
-	if (!c->aw->files.faulty || c->aw->files.quiet)
-		return;
-	anon_seen.outages++;
-	sim_disk_fail_writes(sim_chance(50) ? -EIO : -ENOSPC);
-	os_sleep_ns(sim_between(1, 5000) * NSEC_PER_MSEC);
-	sim_disk_fail_writes(0);
-}
-
 /* (5): alone. */
 static void op_check_all(struct client *c)
 {
@@ -248,10 +202,11 @@ static void op_rare(struct client *c, struct anon_file *f)
 		vm_set(mm, VM_SWAPPINESS, (long)sim_between(0, 200));
 		break;
 	case 5:
-		op_outage(c);
+		anon_seen.outages += world_outage(&c->aw->files, 5000);
 		break;
 	case 6:
-		op_squeeze(c);
+		world_squeeze(&c->aw->files);
+		anon_seen.squeezes++;
 		break;
 	case 7:
 		reclaim_direct(mm, GFP_KERNEL | GFP_MOVABLE);
@@ -331,29 +286,6 @@ static void run_clients(struct anon_world *w, struct client *clients,
 		os_thread_join(&clients[i].actor.thread);
 }
 
-static void fault_start(struct fault_attr *attr, uint64_t probability)
-{
-	fault_set(attr, FAULT_SEED, (int64_t)(sim_random() >> 1));
-	fault_set(attr, FAULT_TIMES, -1);
-	fault_set(attr, FAULT_PROBABILITY, (int64_t)probability);
-}
-
-/* Of any kind but the one that says it has written what it has not. */
-static void io_fault_start(struct mm *mm, uint64_t probability)
-{
-	struct fault_attr *attr = &mm->fail_swap_io;
-	static const enum fault_kind kinds[] = { FAULT_EIO, FAULT_SHORT,
-						 FAULT_TORN, FAULT_DELAY,
-						 FAULT_HANG };
-
-	fault_set(attr, FAULT_ERROR,
-		  kinds[sim_between(0, ARRAY_SIZE(kinds) - 1)]);
-	fault_set(attr, FAULT_DELAY_MS, (int64_t)sim_between(0, 1000));
-	fault_start(attr, probability);
-	/* For ever is too long for those who wait here. */
-	page_io_limit_hangs(mm->io, sim_between(0, 3000) * NSEC_PER_MSEC);
-}
-
 static void start_faults(struct anon_world *w)
 {
 	struct sim_disk_options disk = { .short_percent = 0 };
@@ -370,29 +302,19 @@ static void start_faults(struct anon_world *w)
 				(unsigned int)sim_between(0, 15);
 			disk.short_percent = sim_chance(50) ? 5 : 0;
 			if (sim_chance(50))
-				io_fault_start(w->mm, sim_between(1, 10));
+				world_io_faults(&w->files,
+						&w->mm->fail_swap_io);
 		}
 		disk.write_error_percent =
 			sim_chance(50) ? (unsigned int)sim_between(1, 60) : 0;
-		if (sim_chance(50))
-			fault_start(&w->mm->fail_page_alloc,
-				    sim_between(1, 10));
-		if (sim_chance(50))
-			fault_start(&w->mm->failslab, sim_between(1, 20));
+		world_memory_faults(&w->files);
 	}
 	sim_disk_set(&disk);
 }
 
 static void stop_faults(struct anon_world *w)
 {
-	struct sim_disk_options none = { 0 };
-
-	w->files.quiet = true;
-	sim_disk_set(&none);
-	sim_disk_fail_writes(0);
-	fault_set(&w->mm->fail_page_alloc, FAULT_PROBABILITY, 0);
-	fault_set(&w->mm->failslab, FAULT_PROBABILITY, 0);
-	fault_set(&w->mm->fail_swap_io, FAULT_PROBABILITY, 0);
+	world_well_again(&w->files);
 	/* What had been begun with them has ended. */
 	os_sleep_ns(3 * NSEC_PER_SEC);
 	w->reads_fail = false;
