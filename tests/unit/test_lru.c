@@ -8,6 +8,7 @@
  * any time; what happens within a batch has tests of its own.
  */
 #include "mm/lru.h"
+#include "mm/reclaim.h"
 #include "tests/unit/unit.h"
 
 enum { NR_PAGES = 250, NR_STEPS = 20000, ALL_ZONES = 7 };
@@ -386,6 +387,74 @@ static void threads_share_the_lists(void **state)
 	mm_check_all_free(*state);
 }
 
+/* --- anon against file ------------------------------------------------------ */
+
+/* All there is to it, in numbers without an end; old costs fade. */
+static void model_note(double cost[2], int kind, double more, double size)
+{
+	cost[kind] += more;
+	while (cost[0] + cost[1] > size / 4 && cost[0] + cost[1] > 1)
+		for (int i = 0; i < 2; i++)
+			cost[i] /= 2;
+}
+
+static void check_shares(struct mm *mm, const double cost[2], long swappiness)
+{
+	double total = cost[0] + cost[1] + 1, part;
+	double anon = (double)swappiness * total / (total + cost[LRU_ANON]);
+	double file =
+		(double)(200 - swappiness) * total / (total + cost[LRU_FILE]);
+	unsigned long share[NR_LRU_KINDS];
+
+	assert_int_equal(vm_set(mm, VM_SWAPPINESS, swappiness), 0);
+	lru_shares(mm, share);
+	assert_int_equal(share[LRU_ANON] == 0, swappiness == 0);
+	assert_int_equal(share[LRU_FILE] == 0, swappiness == 200);
+	part = (double)share[LRU_ANON] /
+	       (double)(share[LRU_ANON] + share[LRU_FILE]);
+	assert_true(part - anon / (anon + file) < 0.02);
+	assert_true(anon / (anon + file) - part < 0.02);
+}
+
+static void shares_follow_swappiness_and_cost(void **state)
+{
+	struct mm *mm = *state;
+	double cost[2] = { 0, 0 };
+
+	for (int i = 0; i < NR_PAGES; i++)
+		add_step(mm, i, rnd(2) ? PG_anon : 0);
+	for (int n = 0; n < 500; n++) {
+		/* For a while it is one kind that costs, then the other. */
+		enum lru_kind kind = rnd(8) ? n / 50 % 2 : (int)rnd(2);
+		unsigned long io = rnd(2), rotated = rnd(10);
+
+		check_shares(mm, cost, (long)rnd(201));
+		check_shares(mm, cost, rnd(2) ? 0 : 200);
+		lru_note_cost(mm, kind, io, rotated);
+		model_note(cost, (int)kind,
+			   (double)(io * RECLAIM_CLUSTER + rotated), NR_PAGES);
+	}
+	forget_all(mm);
+}
+
+/* What is too little for a batch is not forgotten. */
+static void scans_are_whole_batches(void **state)
+{
+	unsigned long want[2] = { 0, 0 }, is[2] = { 0, 0 };
+
+	for (int n = 0; n < 1000; n++) {
+		int kind = (int)rnd(2);
+		unsigned long nr = rnd(rnd(2) ? 3 : 100), now;
+
+		want[kind] += nr;
+		now = lru_scan_now(*state, (enum lru_kind)kind, nr, 32);
+		assert_int_equal(now % 32, 0);
+		is[kind] += now;
+		assert_true(is[kind] <= want[kind] &&
+			    want[kind] - is[kind] < 32);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -396,6 +465,8 @@ int main(int argc, char **argv)
 		unit_test_mm(threads_share_the_lists),
 		unit_test_mm(batches_hold_a_reference),
 		unit_test_mm(full_batches_are_emptied),
+		unit_test_mm(shares_follow_swappiness_and_cost),
+		unit_test_mm(scans_are_whole_batches),
 	};
 
 	unit_seed(argc, argv);
