@@ -198,11 +198,13 @@ hangs() {
 	fail "kill $round: a program hangs; SEED=$seed"
 } 2>/dev/null
 
+# Each other time, when room has run out too.
 at_it() {
 	local n
 
 	n=$(cat rec/new? | grep -c whole) && [ "$n" -ge 4 ] && grep -q page rec/mapped &&
-		[ "$(vmstat "$mnt" copy_take_back)" -gt 0 ]
+		[ "$(vmstat "$mnt" copy_take_back)" -gt 0 ] &&
+		{ [ $((round % 2)) = 1 ] || [ "$(vmstat "$mnt" oom_wait)" -gt 0 ]; }
 }
 
 parked=0 waited=0 taken=0
