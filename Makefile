@@ -15,11 +15,14 @@ O := build/obj$(variant)
 Q := $(if $(V),,@)
 jobs := -j$(shell nproc)
 
+# A libubsan.so beside libasan.so has no ears for log_path; see tests/mount/lib.sh.
+ubsan := $(if $(findstring undefined,$(SAN)),$(if $(findstring clang,$(CC)),,-static-libubsan))
+
 warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	    -Wpointer-arith -Wvla -Werror=implicit-function-declaration
 cflags   := -std=gnu17 $(warnings) -I. -D_GNU_SOURCE -DDEBUG=$(DEBUG) \
 	    -DPLIMSOLL_VERSION='"$(VERSION)"' -pthread \
-	    $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+	    $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined $(ubsan))
 fuse_inc := -isystem build/deps/include/fuse3
 # See fs/fuse_uring.c.
 fuse_lib := build/deps/lib/libfuse3.a -lnuma -ldl
