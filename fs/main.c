@@ -265,11 +265,15 @@ static int show_taker(struct process *p, struct volume *vol)
 }
 
 /*
- * Less where the budget is small: each reader has as much on its way, 64 of them
- * a sixty-fourth of it.
+ * Bytes. Less where the budget is small: each reader has as much on its way, 64
+ * of them a sixty-fourth of it. None where only mappings of anonymous memory
+ * come: a fault is to swap in what it needs.
  */
-static size_t read_ahead(const struct process *p)
+static size_t read_ahead(const struct process *p, const struct volume *vol,
+			 bool anon)
 {
+	if (anon && vol->cache == CACHE_USER)
+		return 0;
 	return min_of(p->options.mem / READ_AHEAD_SHARE, READ_AHEAD_MAX);
 }
 
@@ -312,7 +316,7 @@ static int start_mount(struct process *p, struct mount *m)
 	if (!err)
 		p->bdi_error = bdi_setup(vol->mountpoint,
 					 p->options.mmap_dirty / p->nr,
-					 m->source.anon ? 0 : read_ahead(p));
+					 read_ahead(p, vol, m->source.anon));
 	return err;
 }
 
