@@ -64,7 +64,7 @@ void anon_changed(struct inode *inode, struct timespec now)
 	struct anon_inode *ai = anon_inode_of(inode);
 
 	ai->ctime = now;
-	atomic_store(&ai->atime_due, true);
+	atomic_store_explicit(&ai->atime_due, true, memory_order_relaxed);
 }
 
 void anon_opened(struct inode *inode)
