@@ -175,6 +175,8 @@ static void start_faults(struct world *w)
 	}
 	sim_disk_set(&disk);
 	faults_start(w);
+	w->has_crasher = sim_chance(40);
+	crash_start(w);
 }
 
 static void stop_faults(struct world *w)
@@ -185,6 +187,7 @@ static void stop_faults(struct world *w)
 	sim_disk_fail_writes(0);
 	sim_disk_set_room(UINT64_MAX);
 	backing_sim_fail(0);
+	crash_stop(w);
 	faults_stop(w);
 	/* What had been begun with them has ended. */
 	os_sleep_ns(3 * NSEC_PER_SEC);

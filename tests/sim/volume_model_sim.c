@@ -54,11 +54,13 @@ void model_init(struct model *m)
 	*m = (struct model){ .size = 0 };
 	mutex_init(&m->lock);
 	cond_init(&m->ended);
-	m->a = calloc(4, VFILE_BYTES_MAX);
+	m->a = calloc(6, VFILE_BYTES_MAX);
 	ASSERT(m->a);
 	m->b = m->a + VFILE_BYTES_MAX;
 	m->any = (bool *)(m->b + VFILE_BYTES_MAX);
 	m->sure = m->any + VFILE_BYTES_MAX;
+	m->home = m->a + 4 * VFILE_BYTES_MAX;
+	m->home_unknown = m->sure + 2 * VFILE_BYTES_MAX;
 }
 
 void model_destroy(struct model *m)
@@ -184,6 +186,64 @@ void model_changed(struct model *m, struct change *c, uint64_t done, bool maybe)
 	mutex_unlock(&m->lock);
 }
 
+/* --- what a crash leaves ------------------------------------------------------------- */
+
+void model_set_home(struct model *m, const unsigned char *data, uint64_t size)
+{
+	memcpy(m->home, data, VFILE_BYTES_MAX);
+	memset(m->home_unknown, 0, VFILE_BYTES_MAX);
+	m->home_size = size;
+	m->home_size_unknown = false;
+	m->has_home = true;
+}
+
+void model_leave_home(struct model *m)
+{
+	bool changing = false;
+
+	for (unsigned int n = 0; n < CHANGES_MAX; n++)
+		changing |= m->changes[n].used;
+	for (uint64_t i = 0; m->has_home && i < VFILE_BYTES_MAX; i++)
+		if (changing || m->any[i] || m->a[i] != m->home[i] ||
+		    m->b[i] != m->home[i])
+			m->home_unknown[i] = true;
+	m->home_size_unknown |= changing || m->size != m->home_size;
+}
+
+/* All of it was synced, but for what was changed meanwhile. */
+static void come_home(struct model *m, const struct watch *w)
+{
+	for (uint64_t i = 0; i < VFILE_BYTES_MAX; i++) {
+		m->home[i] = m->a[i];
+		m->home_unknown[i] = m->any[i] || m->a[i] != m->b[i];
+	}
+	for (unsigned int n = 0; n < w->nr_alts; n++)
+		for (uint64_t i = w->alts[n].start;
+		     i < min_of(w->alts[n].end, VFILE_BYTES_MAX); i++)
+			m->home_unknown[i] = true;
+	m->home_size = m->size;
+	m->home_size_unknown = w->size_least != w->size_most;
+}
+
+static void cut_home(struct model *m, uint64_t size)
+{
+	if (!m->has_home)
+		return;
+	memset(m->home + size, 0, VFILE_BYTES_MAX - size);
+	memset(m->home_unknown + size, 0, VFILE_BYTES_MAX - size);
+	m->home_size = min_of(m->home_size, size);
+}
+
+void model_reset(struct model *m, const unsigned char *data, uint64_t size)
+{
+	ASSERT(size >= m->sure_size);
+	memcpy(m->a, data, VFILE_BYTES_MAX);
+	memcpy(m->b, data, VFILE_BYTES_MAX);
+	memset(m->any, 0, VFILE_BYTES_MAX);
+	m->size = size;
+	model_set_home(m, data, size);
+}
+
 static void lost_byte(struct model *m, uint64_t at, unsigned char byte)
 {
 	for (unsigned int n = 0; n < WATCHES_MAX; n++) {
@@ -229,6 +289,7 @@ void model_set_size(struct model *m, uint64_t size)
 	m->size = size;
 	if (size >= old)
 		return;
+	cut_home(m, size);
 	memset(m->a + size, 0, old - size);
 	memset(m->b + size, 0, old - size);
 	memset(m->any + size, 0, old - size);
@@ -331,6 +392,8 @@ void model_synced(struct model *m, struct watch *w, bool ok)
 
 		memset(m->sure, 1, end);
 		m->sure_size = max_of(m->sure_size, w->size_least);
+		if (m->has_home && w->start == 0 && w->end >= VFILE_BYTES_MAX)
+			come_home(m, w);
 		for (unsigned int n = 0; n < w->nr_alts; n++)
 			if (w->alts[n].start < end)
 				memset(m->sure + w->alts[n].start, 0,

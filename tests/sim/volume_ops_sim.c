@@ -44,6 +44,8 @@ static struct vfile *vfile_new(struct wvolume *wv, uint64_t ino)
 	f->ino = ino;
 	f->users = 1;
 	model_init(&f->model);
+	if (wv->w->armed && wv->is_file) /* nothing, yet */
+		model_set_home(&f->model, f->model.a, 0);
 	mutex_lock(&wv->lock);
 	ASSERT(wv->nr_files < ARRAY_SIZE(wv->files));
 	wv->files[wv->nr_files++] = f;
@@ -627,11 +629,15 @@ static void op_write(struct client *c, struct wopen *o)
 	change = model_change(m, start, end, pattern, end);
 	pattern_fill(pattern, start, c->buf, end - start);
 	had_excess = has_excess(o->f);
-	if (flags)
+	if (flags) {
+		model_leave_home(m);
 		sync_begin(o);
+	}
 	n = write_all(c, o, start, end, flags);
 	note_write(c, o, start, n, end - start,
 		   flags ? WORLD_WRITE_SYNC : WORLD_WRITE, had_excess);
+	if (flags)
+		model_leave_home(m);
 	if (flags)
 		sync_end(c, o, n < 0 ? (int)n : 0, false);
 	/* Not all: it may have been made in part, or not be durable. */
@@ -709,6 +715,7 @@ static void op_punch(struct client *c, struct wopen *o)
 
 	draw_range(c, &start, &end);
 	change = model_change(m, start, end, 0, grows ? end : 0);
+	model_leave_home(m);
 	err = front_fallocate(c, o->f->inode, mode, start, end - start);
 	if (err != -EIO || !faults_lost(o->f, start, end))
 		check_error(c, o->f->wv, WORLD_WRITE, "punch", err);
@@ -718,6 +725,7 @@ static void op_punch(struct client *c, struct wopen *o)
 	if (err && grows)
 		settle_size(c, o->f, end);
 	model_changed(m, change, err ? 0 : end - start, err != 0);
+	model_leave_home(m);
 }
 
 static void op_sync(struct client *c, struct wopen *o)
@@ -727,12 +735,15 @@ static void op_sync(struct client *c, struct wopen *o)
 	int err;
 
 	model_watch(m, &watch, 0, VFILE_BYTES_MAX);
+	model_leave_home(m);
 	sync_begin(o);
 	err = front_fsync(c, o, sim_chance(50));
 	sync_end(c, o, err, true);
 	check_error(c, o->f->wv, WORLD_SYNC, "fsync", err);
 	vseen.syncs++;
 	vseen.sync_errors += err != 0;
+	if (err || watch.crowded)
+		model_leave_home(m);
 	model_synced(m, &watch, !err && o->f->wv->is_file);
 }
 
@@ -881,10 +892,19 @@ static void op_quiet(struct client *c)
 	rwlock_lock_shared(&w->quiet);
 }
 
+static void leave_homes(struct wvolume *wv)
+{
+	for (unsigned int i = 0; i < wv->nr_files; i++)
+		model_leave_home(&wv->files[i]->model);
+}
+
 static void op_volume_sync(struct client *c, struct wvolume *wv)
 {
-	int err = front_control(c, wv, "sync", 1);
+	int err;
 
+	leave_homes(wv);
+	err = front_control(c, wv, "sync", 1);
+	leave_homes(wv);
 	check_error(c, wv, WORLD_SYNC, "sync", err);
 	vseen.volume_syncs++;
 }

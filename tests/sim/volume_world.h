@@ -24,7 +24,8 @@
  *           and nr_swapped are what the trees have;
  *         - no page is locked, no request is in use, queued or parked;
  *         - a mapping is on the dirty list if it has dirty pages;
- *         - an inode's refs are its open files, and one if it is on that list;
+ *         - an inode's refs are its open files, and one if it is on that list,
+ *           and one if a crash would undo that it has grown;
  *           the same of a file's users of descriptors, of which as many are
  *           open as nr_backing_fds says;
  *         - as much is reserved on the disk as pages have it reserved.
@@ -92,6 +93,11 @@ struct model {
 	unsigned char *a, *b; /* a byte is one of them; behind the size: 0 */
 	bool *any;	      /* ... or anything */
 	bool *sure;	      /* (3) */
+	/* What is in the backing file, while a volume is armed; fs/crash.h. */
+	bool has_home, home_size_unknown;
+	uint64_t home_size;
+	unsigned char *home;
+	bool *home_unknown;
 	struct change changes[CHANGES_MAX];
 	struct watch *watches[WATCHES_MAX];
 };
@@ -125,6 +131,11 @@ void model_check_read(struct model *m, struct watch *w, const void *data,
 		      size_t n, size_t asked);
 /* (3): it was synced, or not. Ends the watch. */
 void model_synced(struct model *m, struct watch *w, bool ok);
+/* Home: it is that; a sync may write any of it, from now on. */
+void model_set_home(struct model *m, const unsigned char *data, uint64_t size);
+void model_leave_home(struct model *m);
+/* A crash has made that of it; nothing else is under way. */
+void model_reset(struct model *m, const unsigned char *data, uint64_t size);
 /* A write of [start, end) was lost; what is in the file instead. */
 void model_lost(struct model *m, uint64_t start, uint64_t end,
 		const unsigned char *data);
@@ -207,6 +218,10 @@ struct world {
 	unsigned int nr_clients;
 	struct client injectors[WORLD_INJECTORS];
 	unsigned int nr_injectors;
+	bool has_crasher;
+	struct client crasher;
+	bool armed;		    /* volume 0; fs/crash.h */
+	unsigned long early_before; /* crash_early, then */
 };
 
 /* All return what the reply says: 0 (a count) or -errno. */
@@ -283,6 +298,12 @@ bool faults_lost(struct vfile *f, uint64_t start, uint64_t end);
 void faults_print(void);
 void faults_check_seen(void);
 
+/* --- volume_crash_sim.c: power cuts on purpose ---------------------------------- */
+
+/* Who arms the file volume, has it crash, and looks, until crash is set. */
+void crash_start(struct world *w);
+void crash_stop(struct world *w);
+
 /* --- volume_check_sim.c --------------------------------------------------------- */
 
 /* (3), (4), (5): one step. */
@@ -330,6 +351,10 @@ void check_end(struct client *c);
 	X(lost_pages)        \
 	X(heard)             \
 	X(modes_changed)     \
+	X(crashes)           \
+	X(crashes_torn)      \
+	X(crashes_early)     \
+	X(crashed_unsynced)  \
 	X(heard_once)        \
 	X(moments)           \
 	X(moments_sure)      \
