@@ -21,7 +21,7 @@ struct writeback_group {
 };
 
 void writeback_group_init(struct writeback_group *g, struct mm *mm);
-/* When the last of its mappings is gone. */
+/* When the last of its mappings is gone. Waits for who told its owner. */
 void writeback_group_destroy(struct writeback_group *g);
 
 /* Pages of it that may be under writeback; "wait": for one who waits for it. */
