@@ -322,7 +322,7 @@ static int put_at(struct anon_inode *ai, const char *name, int flags,
 		x->next = *at;
 		*at = x;
 	}
-	ai->xattr_bytes = total;
+	ai->xattr_bytes = (uint32_t)total;
 	if (strcmp(name, caps_name) == 0)
 		atomic_store(&ai->has_caps, x != NULL); /* (3) */
 	return 0;

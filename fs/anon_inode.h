@@ -31,17 +31,17 @@ struct anon_inode {
 	_Atomic mode_t mode; /* with the type; changed with (A), read freely */
 	uid_t uid;	     /* (A) */
 	gid_t gid;	     /* (A) */
-	_Atomic bool has_caps; /* security.capability is set; as mode */
 	/*
 	 * Names, for a directory also its own "." and its subdirectories'
 	 * "..". Changes only while the one who changes it has a ref (NA).
 	 */
 	uint32_t nlink;
+	uint32_t xattr_bytes;	/* (A) */
+	_Atomic bool has_caps;	/* security.capability is set; as mode */
+	_Atomic bool atime_due; /* a read may change atime; as mode */
+	bool unnamed;		/* made without a name, and has had none (N) */
 	struct timespec atime, mtime, ctime; /* (A) */
-	_Atomic bool atime_due;	   /* a read may change atime; as mode */
-	struct anon_xattr *xattrs; /* (A) */
-	size_t xattr_bytes;	   /* (A) */
-	bool unnamed; /* made without a name, and has had none (N) */
+	struct anon_xattr *xattrs;	     /* (A) */
 	union {
 		struct {
 			struct xarray names;  /* by cookie (N) */

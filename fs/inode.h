@@ -25,18 +25,18 @@ struct volume;
  * alone, or shared and time_lock.
  */
 struct inode {
-	struct volume *vol;	/* (C) */
-	mode_t type;		/* S_IFMT bits (C) */
-	bool idle;		/* on the idle list (T) */
-	uint64_t nlookup;	/* (T) */
-	_Atomic uint32_t refs;	/* to and from 0 only under (T) */
-	struct list_head link;	/* in one list of the table (T) */
-	bool slow_destroy;	/* not for the thread that receives (C) */
+	struct volume *vol;    /* (C) */
+	mode_t type;	       /* S_IFMT bits (C) */
+	_Atomic uint32_t refs; /* to and from 0 only under (T) */
+	uint64_t nlookup;      /* (T) */
+	struct list_head link; /* in one list of the table (T) */
+	bool idle;	       /* on the idle list (T) */
+	bool slow_destroy;     /* not for the thread that receives (C) */
+	/* The file has changed, and the kernel has not been told. */
+	_Atomic bool stale_copies;
 	struct rwlock io_lock;	/* writers shared, who cuts the file alone */
 	struct mutex time_lock; /* size and times; never held for a disk */
 	_Atomic uint64_t size;	/* what was acknowledged (I) */
-	/* The file has changed, and the kernel has not been told. */
-	_Atomic bool stale_copies;
 	struct inode_copies copies;
 	struct address_space mapping;
 };

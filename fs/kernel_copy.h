@@ -53,11 +53,9 @@ struct inode_copies {
 	/* What is in vain taken from it is mapped; until its last close (K). */
 	bool mapped;
 	unsigned int nr_taking_file; /* orders for all of the file (K) */
-	/* Open files for writing; changed and read at any time. */
-	_Atomic unsigned int nr_writers;
+	/* Open files, and those for writing; changed and read at any time. */
+	_Atomic unsigned int nr_open, nr_writers;
 	struct list_head extents; /* the others, by of_inode (K) */
-	/* Open files; changed and read at any time. */
-	_Atomic unsigned int nr_open;
 };
 
 enum { COPY_HASH_BITS = 10, COPY_ORDERS = 32 };

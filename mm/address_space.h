@@ -137,8 +137,8 @@ struct address_space {
 	 * without a read, and nothing of it is ever on the dirty list (C).
 	 */
 	bool anon;
-	struct list_head id_link; /* (B) */
 	unsigned int nr_pins;	  /* (B) */
+	struct list_head id_link; /* (B) */
 
 	struct mutex lock;
 	struct xarray pages;	 /* (L) */

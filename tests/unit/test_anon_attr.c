@@ -154,6 +154,15 @@ static void noatime_is_for_all_or_for_directories(void **state)
 	close_volume(*state);
 }
 
+/* What the manual says of files a MiB: one field more may cost a sixth of them. */
+static void six_inodes_fit_a_frame(void **state)
+{
+	open_volume(*state);
+	assert_true(anon_volume_of(vol)->inode_cache.per_slab >=
+		    6u << anon_volume_of(vol)->inode_cache.order);
+	close_volume(*state);
+}
+
 /* --- files without names ------------------------------------------------------ */
 
 static void unnamed_files_go_with_who_has_them(void **state)
@@ -198,6 +207,7 @@ int main(int argc, char **argv)
 		unit_test_mm(atime_follows_relatime),
 		unit_test_mm(a_day_is_seen_when_it_is_opened),
 		unit_test_mm(noatime_is_for_all_or_for_directories),
+		unit_test_mm(six_inodes_fit_a_frame),
 		unit_test_mm(unnamed_files_go_with_who_has_them),
 		unit_test_mm(unnamed_files_can_be_named_once),
 	};
