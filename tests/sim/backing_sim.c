@@ -656,7 +656,7 @@ int backing_rename(int from_fd, const char *name, int to_fd,
 	int err = enter();
 	struct name *x = *find_name(&fs.inodes[from], name);
 	struct name *y = *find_name(&fs.inodes[to], new_name);
-	unsigned int inode;
+	unsigned int inode, nlink;
 
 	if (err)
 		return err;
@@ -684,10 +684,12 @@ int backing_rename(int from_fd, const char *name, int to_fd,
 	if (y)
 		remove_name(to, new_name);
 	inode = x->inode;
+	nlink = fs.inodes[inode].nlink;
 	fs.inodes[inode].nr_fds++; /* it stays while it has no name */
 	remove_name(from, name);
 	add_name(to, new_name, inode);
 	fs.inodes[inode].nr_fds--;
+	fs.inodes[inode].nlink = nlink; /* subdirectories and all */
 	return 0;
 }
 

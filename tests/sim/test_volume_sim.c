@@ -177,6 +177,8 @@ static void start_faults(struct world *w)
 	faults_start(w);
 	w->has_crasher = sim_chance(40);
 	crash_start(w);
+	w->has_tree = sim_chance(50);
+	tree_start(w);
 }
 
 static void stop_faults(struct world *w)
@@ -187,6 +189,7 @@ static void stop_faults(struct world *w)
 	sim_disk_fail_writes(0);
 	sim_disk_set_room(UINT64_MAX);
 	backing_sim_fail(0);
+	tree_stop(w);
 	crash_stop(w);
 	faults_stop(w);
 	/* What had been begun with them has ended. */

@@ -237,6 +237,9 @@ static void cut_home(struct model *m, uint64_t size)
 void model_reset(struct model *m, const unsigned char *data, uint64_t size)
 {
 	ASSERT(size >= m->sure_size);
+	/* Of what may be either, the one is there, and the other durable. */
+	for (uint64_t i = 0; i < VFILE_BYTES_MAX; i++)
+		m->sure[i] &= !m->any[i] && m->a[i] == m->b[i];
 	memcpy(m->a, data, VFILE_BYTES_MAX);
 	memcpy(m->b, data, VFILE_BYTES_MAX);
 	memset(m->any, 0, VFILE_BYTES_MAX);

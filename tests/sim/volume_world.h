@@ -218,6 +218,8 @@ struct world {
 	unsigned int nr_clients;
 	struct client injectors[WORLD_INJECTORS];
 	unsigned int nr_injectors;
+	bool has_tree;
+	struct client tree;
 	bool has_crasher;
 	struct client crasher;
 	bool armed;		    /* volume 0; fs/crash.h */
@@ -298,6 +300,12 @@ bool faults_lost(struct vfile *f, uint64_t start, uint64_t end);
 void faults_print(void);
 void faults_check_seen(void);
 
+/* --- volume_tree_sim.c: directories, links and attributes ------------------------ */
+
+/* Who uses them, beside the others' names, for some steps or until crash is set. */
+void tree_start(struct world *w);
+void tree_stop(struct world *w);
+
 /* --- volume_crash_sim.c: power cuts on purpose ---------------------------------- */
 
 /* Who arms the file volume, has it crash, and looks, until crash is set. */
@@ -351,6 +359,15 @@ void check_end(struct client *c);
 	X(lost_pages)        \
 	X(heard)             \
 	X(modes_changed)     \
+	X(tree_makes)        \
+	X(tree_removes)      \
+	X(tree_renames)      \
+	X(tree_moves)        \
+	X(tree_links)        \
+	X(tree_lists)        \
+	X(tree_setattrs)     \
+	X(tree_xattrs)       \
+	X(tree_errors)       \
 	X(crashes)           \
 	X(crashes_torn)      \
 	X(crashes_early)     \
