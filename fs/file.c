@@ -402,7 +402,8 @@ void file_zero_tail(struct file_inode *fi, uint64_t size)
 
 /*
  * Readers do not wait: one that finds the file shorter than backing_size says
- * takes that for an error. So that is never more than the file has.
+ * takes that for an error. So that is never more than the file has. If the cut
+ * fails after all, what they have taken for zeroes meanwhile is forgotten.
  */
 int file_cut_backing(struct file_inode *fi, uint64_t size)
 {
@@ -417,6 +418,8 @@ int file_cut_backing(struct file_inode *fi, uint64_t size)
 	err = page_io_truncate(io, fi->fds.buffered, size);
 	atomic_store(&fi->backing_size, err ? had : size);
 	mutex_unlock(&fi->attr_lock);
+	if (err && size < had)
+		page_cache_drop_clean(&fi->inode.mapping, size >> PAGE_SHIFT);
 	return err;
 }
 
