@@ -17,7 +17,7 @@
 struct mm;
 struct writeback_group;
 
-/* What the disk takes, as seen lately. (F) the flusher's. */
+/* What the disk takes, as seen lately. (F) guarded by flusher.lock. */
 struct dirty_rate {
 	_Atomic uint64_t pages_per_sec;
 	uint64_t then_ns;   /* when last looked at (F) */
@@ -25,7 +25,7 @@ struct dirty_rate {
 };
 
 void dirty_rate_init(struct dirty_rate *r);
-/* By the flusher, now and then. */
+/* By the flushers, now and then, with flusher.lock held. */
 void dirty_rate_update(struct mm *mm);
 
 /* The two marks, in pages. */

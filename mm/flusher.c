@@ -203,8 +203,8 @@ static void flusher_main(void *arg)
 		fl->wanted = fl->want_all = false;
 		mutex_unlock(&fl->lock);
 		flusher_pass(mm, all);
-		dirty_rate_update(mm);
 		mutex_lock(&fl->lock);
+		dirty_rate_update(mm);
 	}
 	mutex_unlock(&fl->lock);
 }
