@@ -30,15 +30,9 @@ static const char caps_name[] = "security.capability";
 
 static blkcnt_t blocks_of(struct inode *inode)
 {
-	struct address_space *m = &inode->mapping;
-	unsigned long nr;
-
 	if (!S_ISREG(inode->type))
 		return 0;
-	mutex_lock(&m->lock);
-	nr = m->nr_pages + m->nr_values;
-	mutex_unlock(&m->lock);
-	return (blkcnt_t)nr * SECTORS;
+	return (blkcnt_t)address_space_nr_entries(&inode->mapping) * SECTORS;
 }
 
 /*

@@ -99,6 +99,16 @@ void address_space_unpin(struct address_space *m)
 	mutex_unlock(&b->lock);
 }
 
+unsigned long address_space_nr_entries(struct address_space *m)
+{
+	unsigned long nr;
+
+	mutex_lock(&m->lock);
+	nr = m->nr_pages + m->nr_values;
+	mutex_unlock(&m->lock);
+	return nr;
+}
+
 bool address_space_is_empty(struct address_space *m)
 {
 	bool empty;

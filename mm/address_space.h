@@ -191,6 +191,8 @@ struct address_space *address_space_find(struct mm *mm, mapping_id_t id);
 struct address_space *address_space_pin(struct mm *mm, mapping_id_t id);
 void address_space_unpin(struct address_space *m);
 
+/* How many pages and values it has. */
+unsigned long address_space_nr_entries(struct address_space *m);
 /* Is nothing of it in memory, dirty or in flight? */
 bool address_space_is_empty(struct address_space *m);
 bool address_space_is_clean(struct address_space *m);

@@ -314,7 +314,7 @@ int anon_reserve(struct address_space *m, pgoff_t first, pgoff_t last)
 		return -ENOSPC;
 	}
 	/* Not even if what the mapping has were all in the range. */
-	if (last - first >= anon_pages_left(mm) + m->nr_pages + m->nr_values) {
+	if (last - first >= anon_pages_left(mm) + address_space_nr_entries(m)) {
 		vmstat_inc(mm, ENOSPC_RESERVED);
 		return -ENOSPC;
 	}
