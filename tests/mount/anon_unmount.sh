@@ -124,6 +124,8 @@ import mmap, os, sys
 sys.path.insert(0, sys.argv[2])
 from anon_data import *
 os.chdir(sys.argv[1])           # not what is there when the mount is gone
+if not os.path.isdir(".plimsoll"):
+    sys.exit()                  # it is gone already
 i = sys.argv[3]
 try:
     while True:
