@@ -101,7 +101,7 @@ static void check_pages(struct vfile *f, int disk)
 	mutex_lock(&m->lock);
 	/* One step from here on. It may be gone. */
 	sim_ignore_races_begin();
-	for (; backing_sim_file(f->ino) == disk &&
+	for (; f->nr_names > 0 && backing_sim_file(f->ino) == disk &&
 	       (entry = xa_find(&m->pages, &at, UINT64_MAX, XA_PRESENT));
 	     at++)
 		if (!xa_is_value(entry))
