@@ -178,6 +178,7 @@ static void start_again(struct vfile *f)
 {
 	int disk = disk_of(f);
 
+	f->touch_least_ns = f->touch_most_ns = 0; /* times of now and then */
 	model_reset(&f->model, sim_file_data(disk, 0, VFILE_BYTES_MAX),
 		    sim_file_size(disk));
 }

@@ -125,6 +125,48 @@ static void sync_end(struct client *c, struct wopen *o, int err, bool sure)
 	o->must_hear = 0;
 }
 
+/* --- times (5a) ---------------------------------------------------------------------- */
+
+/* The clock of files is a coarse one. */
+#define TICK_NS (20 * NSEC_PER_MSEC)
+
+static uint64_t ns_of(const struct timespec *t)
+{
+	return (uint64_t)t->tv_sec * NSEC_PER_SEC + (uint64_t)t->tv_nsec;
+}
+
+static uint64_t file_clock(void)
+{
+	struct timespec now = os_realtime();
+
+	return ns_of(&now);
+}
+
+/* A change ended that began then; sure: it has changed something. */
+static void touched(struct vfile *f, uint64_t began_ns, bool sure)
+{
+	if (sure)
+		f->touch_least_ns = max_of(f->touch_least_ns, began_ns);
+	f->touch_most_ns = max_of(f->touch_most_ns, file_clock());
+}
+
+static void check_mtime(const struct vfile *f, const struct stat *st,
+			uint64_t least_ns, bool changing)
+{
+	uint64_t mtime = ns_of(&st->st_mtim);
+	uint64_t most = changing ? file_clock() : f->touch_most_ns;
+
+	/* What could not be put back on a bad disk is not. */
+	if (f->touch_most_ns == 0 || f->wv->w->faulty)
+		return;
+	if (mtime + TICK_NS < least_ns || mtime > most + TICK_NS)
+		sim_fail("the mtime is %lld us after the last change began, "
+			 "and %lld us after it had ended",
+			 (long long)(mtime - least_ns) / 1000,
+			 (long long)(mtime - most) / 1000);
+	vseen.mtimes++;
+}
+
 /* Requests of one write(2), one after the other. */
 static int64_t write_all(struct client *c, struct wopen *o, uint64_t start,
 			 uint64_t end, int flags)
@@ -198,7 +240,8 @@ static void note_write(struct client *c, struct wopen *o, uint64_t at,
 
 void file_op_write(struct client *c, struct wopen *o)
 {
-	uint64_t start, end, pattern = pattern_new(c->w->noise_percent);
+	uint64_t began_ns, start, end,
+		pattern = pattern_new(c->w->noise_percent);
 	int flags = sim_chance(8) ? O_SYNC : 0;
 	bool append = sim_chance(25), maybe, had_excess;
 	struct model *m = &o->f->model;
@@ -218,11 +261,13 @@ void file_op_write(struct client *c, struct wopen *o)
 	change = model_change(m, start, end, pattern, end);
 	pattern_fill(pattern, start, c->buf, end - start);
 	had_excess = has_excess(o->f);
+	began_ns = file_clock();
 	if (flags) {
 		model_leave_home(m);
 		sync_begin(o);
 	}
 	n = write_all(c, o, start, end, flags);
+	touched(o->f, began_ns, n > 0);
 	note_write(c, o, start, n, end - start,
 		   flags ? WORLD_WRITE_SYNC : WORLD_WRITE, had_excess);
 	if (flags)
@@ -241,7 +286,7 @@ void file_op_write(struct client *c, struct wopen *o)
 static void op_truncate(struct client *c, struct wopen *o)
 {
 	struct model *m = &o->f->model;
-	uint64_t size = sim_between(0, limit(c));
+	uint64_t began_ns, size = sim_between(0, limit(c));
 	struct change *change;
 	int err;
 
@@ -250,7 +295,9 @@ static void op_truncate(struct client *c, struct wopen *o)
 	if (sim_chance(40))
 		size &= ~PAGE_MASK;
 	change = model_change(m, MODEL_RESIZE, UINT64_MAX, 0, size);
+	began_ns = file_clock();
 	err = front_truncate(c, o->f->inode, size);
+	touched(o->f, began_ns, !err);
 	if (err != -EIO || !faults_lost(o->f, size, size + 1))
 		check_answer(c, o->f->wv, WORLD_WRITE, "truncate", err);
 	vseen.truncates++;
@@ -277,6 +324,7 @@ static void op_allocate(struct client *c, struct wopen *o)
 	draw_range(c, &start, &end);
 	change = model_change(m, start, end, MODEL_KEEP, mode ? 0 : end);
 	err = front_fallocate(c, o->f->inode, mode, start, end - start);
+	touched(o->f, 0, false);
 	check_answer(c, o->f->wv, WORLD_WRITE, "fallocate", err);
 	vseen.allocates++;
 	vseen.allocate_errors += err != 0;
@@ -306,6 +354,7 @@ static void op_punch(struct client *c, struct wopen *o)
 	change = model_change(m, start, end, 0, grows ? end : 0);
 	model_leave_home(m);
 	err = front_fallocate(c, o->f->inode, mode, start, end - start);
+	touched(o->f, 0, false);
 	if (err != -EIO || !faults_lost(o->f, start, end))
 		check_answer(c, o->f->wv, WORLD_WRITE, "punch", err);
 	vseen.punches++;
@@ -365,10 +414,12 @@ static void op_getattr(struct client *c, struct wopen *o)
 {
 	struct model *m = &o->f->model;
 	struct watch watch;
+	uint64_t least_ns;
 	struct stat st;
 	int err;
 
-	model_watch(m, &watch, 0, 0);
+	model_watch(m, &watch, 0, VFILE_BYTES_MAX);
+	least_ns = o->f->touch_least_ns;
 	err = front_getattr(c, o->f->inode, &st);
 	check_answer(c, o->f->wv, WORLD_NAMES_ONLY, "getattr", err);
 	if (!err && ((uint64_t)st.st_size < watch.size_least ||
@@ -377,6 +428,11 @@ static void op_getattr(struct client *c, struct wopen *o)
 			 (unsigned long long)st.st_size,
 			 (unsigned long long)watch.size_least,
 			 (unsigned long long)watch.size_most);
+	if (!err)
+		check_mtime(o->f, &st, least_ns,
+			    watch.nr_alts > 0 ||
+				    model_is_changing(m, 0, UINT64_MAX) ||
+				    watch.size_least != watch.size_most);
 	model_synced(m, &watch, false);
 }
 
@@ -398,7 +454,7 @@ void file_op_on_open(struct client *c, struct wopen *o)
 		file_op_sync(c, o);
 	else if (what < 95)
 		op_seek(c, o);
-	else if (what < 97)
+	else if (what < 98)
 		op_getattr(c, o);
 	else
 		file_op_close(c, o);

@@ -16,6 +16,8 @@
  *       acknowledged, or may be soon.
  *   (5) At every moment a page that is clean, and not being changed, is as the
  *       backing file.
+ *  (5a) The mtime shown is that of the last change by a client, whenever that is
+ *       written back.
  *   (6) Names are those of the model. A call that fails has changed none.
  *   (7) At a quiet point, when no client is in an operation (quiet is held
  *       alone), and what is on its way has arrived:
@@ -157,6 +159,8 @@ struct vfile {
 	unsigned int users;  /* open files, operations, ... (wv->lock) */
 	unsigned int nr_names, nr_opens;
 	uint64_t ino; /* of the backing inode; file volumes */
+	/* When it was changed last: not before, and not after. */
+	uint64_t touch_least_ns, touch_most_ns;
 	struct model model;
 };
 
@@ -359,6 +363,7 @@ void check_end(struct client *c);
 	X(lost_pages)        \
 	X(heard)             \
 	X(modes_changed)     \
+	X(mtimes)            \
 	X(tree_makes)        \
 	X(tree_removes)      \
 	X(tree_renames)      \
