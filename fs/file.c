@@ -344,7 +344,7 @@ static int sync_once(void *arg, bool data_only)
 /*
  * Sync what is written, also if a part could not be (err): the rest is to be
  * safe, and what the backing file has to tell of that failure it is to tell now,
- * and not once more to a later sync. Returns err, or 0 or -errno.
+ * and not to a later sync. Returns err, or 0 or -errno.
  */
 static int sync_backing(struct file_inode *fi, bool data_only, int err)
 {

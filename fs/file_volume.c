@@ -218,17 +218,20 @@ struct volume *file_volume_open(struct fs *fs, int root_fd, int access,
 	if (!fv)
 		goto out_fd;
 	volume_init(&fv->vol, &file_volume_ops, fs);
-	writeback_group_init(&fv->vol.writeback, fs->mm);
 	fv->root_fd = root_fd;
 	fv->vol.read_only = access == O_RDONLY;
 	fv->vol.acl = true; /* if the backing file system has them */
-	*err = init(fv);
+	*err = writeback_group_init(&fv->vol.writeback, fs->mm);
 	if (*err)
 		goto out_free;
+	*err = init(fv);
+	if (*err)
+		goto out_group;
 	return &fv->vol;
 
-out_free:
+out_group:
 	writeback_group_destroy(&fv->vol.writeback);
+out_free:
 	free(fv);
 out_fd:
 	backing_close(root_fd);

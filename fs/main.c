@@ -7,6 +7,7 @@
  */
 #include "fs/anon_volume.h"
 #include "fs/bdi.h"
+#include "fs/cgroup.h"
 #include "fs/control.h"
 #include "fs/copy_taker.h"
 #include "fs/file_volume.h"
@@ -409,6 +410,11 @@ static bool start_all(struct process *p)
 	}
 	log_line("mem %zu MiB, outside it at most %zu MiB",
 		 p->options.mem >> 20, fs->overhead >> 20);
+	if (p->options.mem + fs->overhead > cgroup_memory_limit())
+		log_line("both together are more than the %llu MiB this "
+			 "process may use (of this machine, or of its control "
+			 "group): it may be killed when they are used",
+			 (unsigned long long)(cgroup_memory_limit() >> 20));
 	for (unsigned int i = 0; i < p->nr; i++)
 		say_mounted(&p->mounts[i]);
 	say_switch(p);

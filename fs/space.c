@@ -40,7 +40,7 @@ static uint64_t ask(const struct file_volume *fv)
 static void ask_again(struct space *s, const struct file_volume *fv)
 	must_hold(s->lock)
 {
-	uint64_t spent = s->spent, avail;
+	uint64_t spent = s->spent, began = os_now_ns(), avail;
 
 	s->nr_asking++;
 	mutex_unlock(&s->lock);
@@ -48,11 +48,11 @@ static void ask_again(struct space *s, const struct file_volume *fv)
 	mutex_lock(&s->lock);
 	s->nr_asking--;
 	/* Who began later may have the newer answer already. */
-	if (avail == UINT64_MAX || spent < s->spent_then)
+	if (avail == UINT64_MAX || began < s->asked_ns)
 		return;
 	s->avail = avail;
 	s->spent_then = spent; /* it may not know of what came after */
-	s->asked_ns = os_now_ns();
+	s->asked_ns = began;
 }
 
 static bool fits(const struct space *s, uint64_t bytes)

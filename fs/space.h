@@ -20,7 +20,7 @@ struct space {
 	uint64_t spent;	     /* bytes that were, and were written, ever (L) */
 	uint64_t avail;	     /* bytes the file system said it had (L) */
 	uint64_t spent_then; /* "spent" when it was asked (L) */
-	uint64_t asked_ns;   /* when it answered; 0: never (L) */
+	uint64_t asked_ns;   /* when that was; 0: never (L) */
 	unsigned int nr_asking; /* who do, without the lock (L) */
 };
 

@@ -150,10 +150,10 @@ struct address_space {
 	errseq_t wb_err;
 	_Atomic unsigned long nr_write_errors; /* pages; changed with (L) */
 
-	struct list_head dirty_link; /* in dirty_list.mappings (W) */
+	struct list_head dirty_link; /* in writeback_group.mappings (W) */
 	_Atomic bool on_dirty_list;  /* changed with (W) */
 	bool wb_now;		     /* do not wait for its time (W) */
-	bool wb_busy;		     /* a flusher is at it (W) */
+	bool wb_busy;		     /* a flusher or a sync is at it (W) */
 	/* Its last close: it leaves the list as soon as it is clean (W). */
 	_Atomic bool wb_leave;
 	uint64_t dirtied_ns; /* when the first page was (W) */

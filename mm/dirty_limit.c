@@ -78,9 +78,10 @@ static unsigned long dirty_of(const struct writeback_group *g)
  */
 static bool has_little(const struct writeback_group *g, unsigned long limit)
 {
-	unsigned long nr = atomic_load(&g->mm->nr_writeback_groups);
+	unsigned long nr = atomic_load(&g->mm->dirty_list.nr_groups);
+	unsigned long little = limit / LITTLE_SHARE / max_of(nr, 1ul);
 
-	return nr > 1 && dirty_of(g) < limit / LITTLE_SHARE / nr;
+	return nr > 1 && dirty_of(g) < max_of(little, 1ul);
 }
 
 bool dirty_limit_reached(const struct writeback_group *g)
@@ -91,7 +92,7 @@ bool dirty_limit_reached(const struct writeback_group *g)
 	dirty_limits(mm, &background, &limit);
 	return vmstat_read(mm, NR_FILE_DIRTY) + vmstat_read(mm, NR_WRITEBACK) >=
 		       limit &&
-	       !has_little(g, limit) && !atomic_load(&mm->flusher.stuck);
+	       !has_little(g, limit) && !atomic_load(&g->stuck);
 }
 
 uint64_t balance_dirty_pages(const struct writeback_group *g, unsigned long nr)

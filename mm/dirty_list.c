@@ -17,27 +17,13 @@ void dirty_list_init(struct dirty_list *dl)
 {
 	*dl = (struct dirty_list){ .pass = 0 };
 	mutex_init(&dl->lock);
-	list_init(&dl->mappings);
-}
-
-/* NULL: all are. */
-static bool is_of(const struct address_space *m,
-		  const struct writeback_group *group)
-{
-	return !group || m->group == group;
-}
-
-/* Are owners being told still, so that times are put back, for one? */
-static unsigned int nr_releasing(const struct dirty_list *dl,
-				 const struct writeback_group *group)
-	must_hold(dl->lock)
-{
-	return group ? group->nr_releasing : dl->nr_releasing;
+	list_init(&dl->groups);
 }
 
 bool dirty_list_add(struct address_space *m)
 {
 	struct dirty_list *dl = &m->mm->dirty_list;
+	struct writeback_group *g = writeback_group_of(m);
 	bool added = false;
 
 	/* It leaves the list with both locks held: no need for the other. */
@@ -51,7 +37,9 @@ bool dirty_list_add(struct address_space *m)
 		atomic_store(&m->wb_leave, false);
 		/* All it has is newer than every sync that has begun. */
 		m->sync_pass = dl->pass;
-		list_add_tail(&dl->mappings, &m->dirty_link);
+		atomic_fetch_add(&dl->nr_dirty_groups,
+				 list_empty(&g->mappings));
+		list_add_tail(&g->mappings, &m->dirty_link);
 		added = true;
 	}
 	mutex_unlock(&dl->lock);
@@ -79,98 +67,167 @@ uint64_t dirty_list_new_pass(struct dirty_list *dl)
 	return pass;
 }
 
-void dirty_list_put_back(struct address_space *m, uint64_t started_ns,
-			 uint64_t sync_pass)
+/*
+ * Off the list if it is clean (3); else what is left waits for the next pass.
+ * Returns whether it is off.
+ */
+static bool leave(struct dirty_list *dl, struct address_space *m,
+		  uint64_t started_ns) must_hold(m->lock, dl->lock)
+{
+	struct writeback_group *g = writeback_group_of(m);
+
+	m->wb_busy = false;
+	if (m->nr_dirty > 0 || m->nr_writeback > 0) {
+		if (started_ns)
+			m->dirtied_ns = started_ns;
+		/* The rest, or what came since. */
+		if (m->kicked_ns >= started_ns)
+			m->wb_now = true;
+		list_move_tail(&g->mappings, &m->dirty_link);
+		return false;
+	}
+	list_del(&m->dirty_link);
+	atomic_fetch_sub(&dl->nr_dirty_groups, list_empty(&g->mappings));
+	m->on_dirty_list = false;
+	m->round.under_way = false;
+	g->nr_releasing++;
+	return true;
+}
+
+/* Its owner hears that it is clean. The mapping is gone then. */
+static void release(struct address_space *m)
+{
+	m->ops->written(m);
+	m->ops->release(m);
+}
+
+/* Whoever found the group busy looks again. */
+static void end_flushing(struct dirty_list *dl, struct writeback_group *g,
+			 bool *look, bool *all) must_hold(dl->lock)
+{
+	(void)dl;
+	g->flushing = false;
+	*look = g->look_again;
+	*all = g->look_all;
+	g->look_again = g->look_all = false;
+}
+
+void dirty_list_end_flush(struct address_space *m, uint64_t started_ns)
 {
 	struct mm *mm = m->mm;
 	struct dirty_list *dl = &mm->dirty_list;
 	struct writeback_group *g = writeback_group_of(m);
-	bool clean;
+	bool left, look, all;
 
 	mutex_lock(&m->lock);
 	mutex_lock(&dl->lock);
-	clean = m->nr_dirty == 0 && m->nr_writeback == 0;
-	if (clean) {
-		list_del(&m->dirty_link);
-		m->on_dirty_list = false;
-		m->round.under_way = false;
-		dl->nr_releasing++;
-		g->nr_releasing++;
-	} else {
-		if (started_ns)
-			m->dirtied_ns = started_ns;
-		/* The rest, or what came since, at the next pass. */
-		if (m->kicked_ns >= started_ns)
-			m->wb_now = true;
-		list_move_tail(&dl->mappings, &m->dirty_link);
-	}
-	m->wb_busy = false;
-	if (!clean && sync_pass == 0)
-		g->flushing = false;
-	m->sync_pass = max_of(m->sync_pass, sync_pass);
+	left = leave(dl, m, started_ns);
+	if (!left)
+		end_flushing(dl, g, &look, &all);
 	mutex_unlock(&dl->lock);
 	mutex_unlock(&m->lock);
-	if (!clean)
-		return;
-	m->ops->written(m);
-	m->ops->release(m);
-	/* Only now: its device may have kept us waiting for this, too. */
+	if (left) {
+		release(m);
+		/* Only now: its device may have kept us waiting there, too. */
+		mutex_lock(&dl->lock);
+		end_flushing(dl, g, &look, &all);
+		g->nr_releasing--;
+		mutex_unlock(&dl->lock);
+		writeback_note_progress(mm);
+	}
+	if (look && all)
+		flusher_wake(mm);
+	else if (look)
+		flusher_look(mm);
+}
+
+/* The same for the sync with that pass. */
+static void end_sync(struct address_space *m, uint64_t started_ns,
+		     uint64_t pass)
+{
+	struct mm *mm = m->mm;
+	struct dirty_list *dl = &mm->dirty_list;
+	struct writeback_group *g = writeback_group_of(m);
+	bool left;
+
+	mutex_lock(&m->lock);
 	mutex_lock(&dl->lock);
-	if (sync_pass == 0)
-		g->flushing = false;
-	dl->nr_releasing--;
+	left = leave(dl, m, started_ns);
+	m->sync_pass = max_of(m->sync_pass, pass);
+	mutex_unlock(&dl->lock);
+	mutex_unlock(&m->lock);
+	if (!left)
+		return;
+	release(m);
+	mutex_lock(&dl->lock);
 	g->nr_releasing--;
 	mutex_unlock(&dl->lock);
 	writeback_note_progress(mm);
 }
 
-/* The next of group that no sync of this pass or a later one has done. */
-static struct address_space *
-next_of_group(struct mm *mm, const struct writeback_group *group, uint64_t pass)
+/* The next of a group that no sync of this pass or a later one has done. */
+static struct address_space *next_to_sync(struct dirty_list *dl,
+					  struct writeback_group *g,
+					  uint64_t pass) must_hold(dl->lock)
 {
-	struct dirty_list *dl = &mm->dirty_list;
-	struct address_space *m, *found = NULL;
+	struct address_space *m;
 
-	mutex_lock(&dl->lock);
-	list_for_each_entry(m, &dl->mappings, struct address_space, dirty_link)
-		if (is_of(m, group) && m->sync_pass < pass && !m->wb_busy) {
-			m->wb_busy = true;
-			found = m;
-			break;
-		}
-	mutex_unlock(&dl->lock);
-	return found;
+	(void)dl;
+	list_for_each_entry(m, &g->mappings, struct address_space, dirty_link)
+		if (m->sync_pass < pass && !m->wb_busy)
+			return m;
+	return NULL;
 }
 
-/* One that another thread is still at. */
-static bool any_undone(struct mm *mm, const struct writeback_group *group,
-		       uint64_t pass)
+static struct address_space *take_to_sync(struct dirty_list *dl,
+					  const struct writeback_group *only,
+					  uint64_t pass)
 {
-	struct dirty_list *dl = &mm->dirty_list;
-	struct address_space *m;
-	bool undone;
+	struct address_space *m = NULL;
+	struct writeback_group *g;
 
 	mutex_lock(&dl->lock);
-	undone = nr_releasing(dl, group) > 0;
-	list_for_each_entry(m, &dl->mappings, struct address_space, dirty_link)
-		undone |= is_of(m, group) && m->sync_pass < pass;
+	for_each_group(g, dl, only) if (!m) m = next_to_sync(dl, g, pass);
+	if (m)
+		m->wb_busy = true;
+	mutex_unlock(&dl->lock);
+	return m;
+}
+
+/* One that another thread is still at, or whose times are being put back. */
+static bool any_undone(struct dirty_list *dl,
+		       const struct writeback_group *only, uint64_t pass)
+{
+	struct writeback_group *g;
+	struct address_space *m;
+	bool undone = false;
+
+	mutex_lock(&dl->lock);
+	for_each_group(g, dl, only)
+	{
+		undone |= g->nr_releasing > 0;
+		list_for_each_entry(m, &g->mappings, struct address_space,
+				    dirty_link)
+			undone |= m->sync_pass < pass;
+	}
 	mutex_unlock(&dl->lock);
 	return undone;
 }
 
 /* The error of a mapping that could not be written since then, or 0. */
-static int error_since(struct mm *mm, const struct writeback_group *group,
-		       uint64_t since_ns)
+static int error_since(struct dirty_list *dl,
+		       const struct writeback_group *only, uint64_t since_ns)
 {
-	struct dirty_list *dl = &mm->dirty_list;
+	struct writeback_group *g;
 	struct address_space *m;
 	int err = 0;
 
 	mutex_lock(&dl->lock);
-	list_for_each_entry(m, &dl->mappings, struct address_space, dirty_link)
-		if (is_of(m, group) && m->nr_dirty > 0 &&
-		    m->retry_ns >= since_ns + RETRY_NS)
-			err = errseq_peek(&m->wb_err);
+	for_each_group(g, dl, only) list_for_each_entry(
+		m, &g->mappings, struct address_space,
+		dirty_link) if (m->nr_dirty > 0 &&
+				m->retry_ns >= since_ns + RETRY_NS) err =
+		errseq_peek(&m->wb_err);
 	mutex_unlock(&dl->lock);
 	return err;
 }
@@ -181,24 +238,24 @@ static int error_since(struct mm *mm, const struct writeback_group *group,
  */
 int dirty_list_sync(struct mm *mm, const struct writeback_group *group)
 {
-	uint64_t began = os_now_ns();
+	struct dirty_list *dl = &mm->dirty_list;
+	uint64_t began = os_now_ns(), pass = dirty_list_new_pass(dl);
 	struct address_space *m;
-	uint64_t pass = dirty_list_new_pass(&mm->dirty_list);
 	int err = 0;
 
 	do {
-		while ((m = next_of_group(mm, group, pass))) {
+		while ((m = take_to_sync(dl, group, pass))) {
 			uint64_t started = os_now_ns();
 			int e = mapping_sync(m, 0, UINT64_MAX);
 
 			err = err ? err : e;
-			dirty_list_put_back(m, started, pass);
+			end_sync(m, started, pass);
 		}
-		if (!any_undone(mm, group, pass))
+		if (!any_undone(dl, group, pass))
 			break;
 		writeback_wait_progress(mm, WRITEBACK_WAIT_NS);
 	} while (true);
-	return err ? err : error_since(mm, group, began);
+	return err ? err : error_since(dl, group, began);
 }
 
 void dirty_list_for_each(struct mm *mm, const struct writeback_group *group,
@@ -206,43 +263,50 @@ void dirty_list_for_each(struct mm *mm, const struct writeback_group *group,
 			 void *arg)
 {
 	struct dirty_list *dl = &mm->dirty_list;
+	struct writeback_group *g;
 	struct address_space *m;
 
 	mutex_lock(&dl->lock);
-	list_for_each_entry(m, &dl->mappings, struct address_space, dirty_link)
-		if (is_of(m, group))
-			fn(m, arg);
+	for_each_group(g, dl, group) list_for_each_entry(
+		m, &g->mappings, struct address_space, dirty_link) fn(m, arg);
 	mutex_unlock(&dl->lock);
-}
-
-static void count_mapping(struct address_space *m, void *arg)
-{
-	(void)m;
-	++*(unsigned int *)arg;
 }
 
 bool dirty_list_busy(struct mm *mm, const struct writeback_group *group)
 {
 	struct dirty_list *dl = &mm->dirty_list;
-	unsigned int nr = 0;
-	bool releasing;
+	struct writeback_group *g;
+	bool busy = false;
 
-	dirty_list_for_each(mm, group, count_mapping, &nr);
 	mutex_lock(&dl->lock);
-	releasing = nr_releasing(dl, group) > 0;
+	for_each_group(g, dl, group) busy |=
+		!list_empty(&g->mappings) || g->nr_releasing > 0;
 	mutex_unlock(&dl->lock);
-	return nr > 0 || releasing;
+	return busy;
 }
 
-static void add_bytes(struct address_space *m, void *arg)
+bool dirty_list_moves(struct mm *mm)
 {
-	*(uint64_t *)arg += (m->nr_dirty + m->nr_writeback) << PAGE_SHIFT;
+	struct dirty_list *dl = &mm->dirty_list;
+	struct writeback_group *g;
+	bool moves = false;
+
+	mutex_lock(&dl->lock);
+	for_each_group(g, dl, NULL) moves |=
+		atomic_load(&g->nr_dirty) > 0 && !atomic_load(&g->stuck);
+	mutex_unlock(&dl->lock);
+	return moves;
 }
 
 uint64_t dirty_list_bytes(struct mm *mm, const struct writeback_group *group)
 {
-	uint64_t bytes = 0;
+	struct dirty_list *dl = &mm->dirty_list;
+	struct writeback_group *g;
+	uint64_t nr = 0;
 
-	dirty_list_for_each(mm, group, add_bytes, &bytes);
-	return bytes;
+	mutex_lock(&dl->lock);
+	for_each_group(g, dl, group) nr +=
+		atomic_load(&g->nr_dirty) + atomic_load(&g->nr_writeback);
+	mutex_unlock(&dl->lock);
+	return nr << PAGE_SHIFT;
 }

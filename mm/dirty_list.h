@@ -10,10 +10,16 @@
 /* (L) guarded by lock. */
 struct dirty_list {
 	struct mutex lock;
-	struct list_head mappings; /* oldest first (L) */
-	uint64_t pass;		   /* of a sync or a flusher, the last (L) */
-	unsigned int nr_releasing; /* off the list, owner being told (L) */
+	struct list_head groups; /* with their mappings (L) */
+	uint64_t pass;		 /* of a sync or a flusher, the last (L) */
+	_Atomic unsigned int nr_groups;
+	_Atomic unsigned int nr_dirty_groups; /* changed with (L) */
 };
+
+/* Those of a struct dirty_list, or the one that is asked for. (L) is held. */
+#define for_each_group(g, dl, only)                                         \
+	list_for_each_entry(g, &(dl)->groups, struct writeback_group, link) \
+		if (!(only) || (g) == (only))
 
 void dirty_list_init(struct dirty_list *dl);
 
@@ -25,12 +31,14 @@ void dirty_list_retry_later(struct address_space *m);
 /* A number for one walk over the list, higher than all before. */
 uint64_t dirty_list_new_pass(struct dirty_list *dl);
 /*
- * The end of being at m, which may be gone then: off the list if it is clean,
- * and its owner hears of it. started_ns: all that was dirty then has been begun;
- * 0: not all of it. sync_pass: of the sync that did it; 0: a flusher.
+ * The end of a flusher's being at m, and at its group: off the list if it is
+ * clean, and its owner hears of it; m may be gone then. started_ns: all that was
+ * dirty then has been begun; 0: not all of it.
  */
-void dirty_list_put_back(struct address_space *m, uint64_t started_ns,
-			 uint64_t sync_pass);
+void dirty_list_end_flush(struct address_space *m, uint64_t started_ns);
+
+/* Is anything dirty that does not rest? */
+bool dirty_list_moves(struct mm *mm);
 
 /*
  * Write everything that is dirty now in mappings of group (NULL: of all), and

@@ -70,48 +70,71 @@ static bool is_held_back(struct address_space *m)
 }
 
 /*
- * One that is due and that nobody is at; it is then busy. Or NULL. Says whether
- * some rest after an error, and whether others could be written.
+ * One of g that is due and that nobody is at, or NULL; then g is stuck if all
+ * that it has rests.
  */
-static struct address_space *take_due(struct mm *mm, bool all, uint64_t pass,
-				      bool *resting, bool *others)
+static struct address_space *due_of(struct dirty_list *dl,
+				    struct writeback_group *g, bool all,
+				    uint64_t pass) must_hold(dl->lock)
 {
-	struct dirty_list *dl = &mm->dirty_list;
+	struct mm *mm = g->mm;
 	uint64_t now = os_now_ns();
 	uint64_t expire =
 		vm_get(mm, VM_DIRTY_EXPIRE_CENTISECS) * 10 * NSEC_PER_MSEC;
-	struct address_space *m, *due = NULL;
-	bool pressed = dirty_pressure(mm) > 0;
+	bool pressed = dirty_pressure(mm) > 0, rests = false, moves = false;
+	struct address_space *m;
 
-	mutex_lock(&dl->lock);
-	list_for_each_entry(m, &dl->mappings, struct address_space,
-			    dirty_link) {
+	(void)dl;
+	list_for_each_entry(m, &g->mappings, struct address_space, dirty_link) {
 		bool clean = m->nr_dirty == 0 && m->nr_writeback == 0;
 
-		if (m->wb_busy || writeback_group_of(m)->flushing) {
-			*others = true;
+		if (!clean && !m->wb_busy &&
+		    (m->retry_ns > now || (!pressed && is_held_back(m)))) {
+			rests = true;
 			continue;
 		}
-		if (m->flush_pass >= pass)
-			continue; /* seen, or by one who began later */
-		m->flush_pass = pass;
-		if (!clean && !pressed && is_held_back(m)) {
-			*resting = true;
+		moves = true;
+		/* Once a pass; a later one will do it for us. */
+		if (m->wb_busy || m->flush_pass >= pass)
+			continue;
+		if (clean || all || m->wb_now || m->dirtied_ns + expire <= now)
+			return m;
+	}
+	/* Waiting would not help. */
+	atomic_store(&g->stuck, rests && !moves && g->nr_writeback == 0);
+	return NULL;
+}
+
+/*
+ * The next mapping that is due, of a group that nobody is at; both are then busy.
+ * Or NULL. *more: there may be some in other groups, for other flushers.
+ */
+static struct address_space *take_due(struct mm *mm, bool all, uint64_t pass,
+				      bool *more)
+{
+	struct dirty_list *dl = &mm->dirty_list;
+	struct address_space *due = NULL;
+	struct writeback_group *g;
+
+	mutex_lock(&dl->lock);
+	for_each_group(g, dl, NULL)
+	{
+		if (g->flushing) {
+			g->look_again = true;
+			g->look_all |= all;
 			continue;
 		}
-		if (!clean && m->retry_ns > now) {
-			*resting = true;
+		if (due) {
+			*more |= !list_empty(&g->mappings);
 			continue;
 		}
-		if (clean || all || m->wb_now ||
-		    m->dirtied_ns + expire <= now) {
-			m->wb_busy = true;
-			m->wb_now = false;
-			writeback_group_of(m)->flushing = true; /* (3) */
-			due = m;
-			break;
+		due = due_of(dl, g, all, pass);
+		if (due) {
+			due->wb_busy = true;
+			due->wb_now = false;
+			due->flush_pass = pass;
+			g->flushing = true; /* (3) */
 		}
-		*others = true;
 	}
 	mutex_unlock(&dl->lock);
 	return due;
@@ -158,31 +181,27 @@ static unsigned long flush_mapping(struct address_space *m)
 	if (p.quota > 0)
 		mapping_write(m, &p);
 	/* From then on m may be gone. */
-	dirty_list_put_back(m, round_goes_on(r, &p) ? 0 : r->began_ns, 0);
+	dirty_list_end_flush(m, round_goes_on(r, &p) ? 0 : r->began_ns);
 	return p.nr;
 }
 
 static void flusher_pass(struct mm *mm, bool all)
 {
 	uint64_t pass = dirty_list_new_pass(&mm->dirty_list);
-	bool resting = false, others = false, again = false;
-	unsigned long begun = 0;
+	bool again = false, more = false, told = false;
 	struct address_space *m;
 
 	vmstat_inc(mm, FLUSHER_RUN);
 	while ((m = take_due(mm, all || dirty_over_background(mm), pass,
-			     &resting, &others))) {
-		unsigned long nr = flush_mapping(m);
-
-		begun += nr;
-		again |= nr >= WRITE_PASS_PAGES;
+			     &more))) {
+		/* One wakes the next: who was woken may be long at its group. */
+		if (more && !told)
+			wake(mm, all);
+		told |= more;
+		again |= flush_mapping(m) >= WRITE_PASS_PAGES;
 	}
 	if (again)
 		wake(mm, all);
-	/* All that is dirty rests after an error: waiting would not help. */
-	atomic_store(&mm->flusher.stuck,
-		     resting && !others && begun == 0 &&
-			     vmstat_read(mm, NR_WRITEBACK) == 0);
 }
 
 static void flusher_main(void *arg)

@@ -22,8 +22,6 @@ struct flusher {
 	bool stop;	       /* (L) */
 	_Atomic bool wanted;   /* set with (L), read at any time */
 	_Atomic bool want_all; /* not only what is old enough (likewise) */
-	/* The last pass wrote nothing: errors, or held back. */
-	_Atomic bool stuck;
 };
 
 void flusher_init(struct flusher *fl);
@@ -35,7 +33,7 @@ void flusher_stop(struct mm *mm);
 /* Start writing now: of everything, or of one mapping (its last close). */
 void flusher_wake(struct mm *mm);
 void flusher_kick(struct address_space *m);
-/* Something may leave the list. */
+/* Something may leave the list, or is due. */
 void flusher_look(struct mm *mm);
 
 #endif

@@ -64,16 +64,38 @@ void mempool_destroy(struct mempool *p)
 
 void *mempool_alloc(struct mempool *p, gfp_t gfp)
 {
+	return mempool_alloc_timeout(p, gfp, UINT64_MAX);
+}
+
+/* Until the reserve has one, or it is "until". */
+static void wait_for_one(struct mempool *p, uint64_t until) must_hold(p->lock)
+{
+	while (p->nr == 0) {
+		uint64_t now = os_now_ns();
+
+		if (now >= until)
+			return;
+		vmstat_inc(p->mm, MEMPOOL_WAIT);
+		if (until == UINT64_MAX)
+			cond_wait(&p->returned, &p->lock);
+		else
+			cond_timedwait(&p->returned, &p->lock, until - now);
+	}
+}
+
+void *mempool_alloc_timeout(struct mempool *p, gfp_t gfp, uint64_t timeout_ns)
+{
 	/* Above the watermarks only: this reserve comes before the zones'. */
 	void *element = below_alloc(p, GFP_NOWAIT);
+	uint64_t until = UINT64_MAX;
 
 	if (element)
 		return element;
+	if (timeout_ns != UINT64_MAX)
+		until = os_now_ns() + timeout_ns;
 	mutex_lock(&p->lock);
-	while (p->nr == 0 && (gfp & GFP_RECLAIM)) {
-		vmstat_inc(p->mm, MEMPOOL_WAIT);
-		cond_wait(&p->returned, &p->lock);
-	}
+	if (gfp & GFP_RECLAIM)
+		wait_for_one(p, until);
 	if (p->nr > 0) {
 		vmstat_inc(p->mm, MEMPOOL_RESERVE);
 		element = p->elements[--p->nr];

@@ -43,6 +43,8 @@ void mempool_destroy(struct mempool *p);
  * one; else NULL if the reserve is empty.
  */
 void *mempool_alloc(struct mempool *p, gfp_t gfp);
+/* The same, but waits timeout_ns at most, and NULL then. */
+void *mempool_alloc_timeout(struct mempool *p, gfp_t gfp, uint64_t timeout_ns);
 void mempool_free(struct mempool *p, void *element);
 
 #endif

@@ -76,7 +76,6 @@ struct mm {
 	struct dirty_list dirty_list;
 	struct dirty_rate dirty_rate;
 	struct flusher flusher;
-	_Atomic unsigned long nr_writeback_groups;
 	struct kswapd kswapd;
 	struct balloon balloon;
 	struct scan_crew scan_crew; /* of kswapd, while there is swap */

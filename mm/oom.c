@@ -19,7 +19,7 @@ static bool is_on_its_way(struct mm *mm)
 	if (dirty)
 		flusher_wake(mm);
 	/* In this order: a page that leaves one count is in the other before. */
-	return (dirty && !atomic_load(&mm->flusher.stuck)) ||
+	return (dirty && dirty_list_moves(mm)) ||
 	       vmstat_read(mm, NR_WRITEBACK) > 0 ||
 	       vmstat_read(mm, NR_SWAP_PENDING) > 0 ||
 	       atomic_load(&mm->swap_compacting) ||

@@ -490,6 +490,12 @@ static void set_marks(struct page_run *run, unsigned int nr,
 }
 
 /*
+ * For a run to read with, which may be with a device that takes nothing: who gets
+ * none reads without pages.
+ */
+#define RUN_WAIT_NS (100 * NSEC_PER_MSEC)
+
+/*
  * Begin to read up to nr pages from first on, where none are. Returns how many
  * it was: none for want of memory, or because somebody else has begun.
  */
@@ -504,7 +510,7 @@ static unsigned int read_gap(struct address_space *m, pgoff_t first,
 	/* Before waiting for memory: what was queued may be what holds it. */
 	if (gfp & GFP_RECLAIM)
 		page_io_kick(mm->io);
-	run = mempool_alloc(&mm->runs, gfp & ~GFP_MOVABLE);
+	run = mempool_alloc_timeout(&mm->runs, gfp & ~GFP_MOVABLE, RUN_WAIT_NS);
 	if (!run)
 		return 0;
 	run->mapping = m;

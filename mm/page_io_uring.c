@@ -2,8 +2,8 @@
  * page_io_uring.c - io_uring does the I/O, one thread takes the completions.
  *
  *   (1) Submission entries are taken and submitted with the ring's lock held.
- *   (2) One operation is one to three entries, linked: the transfer, and for
- *       drop_behind what pushes the pages out and forgets them. nr_pending
+ *   (2) One operation is one to four entries, linked: the transfer, and for
+ *       drop_behind what pushes the pages out, forgets them, and closes (5). nr_pending
  *       counts those whose completions are still to come; only the completion
  *       thread counts it down, and calls done() at 0.
  *   (3) What is to transfer nothing is sent as a no-op.
@@ -12,7 +12,8 @@
  *   (5) The kernel tells an error of write-back once to each open file
  *       description. Two that wait for their pages through one would take each
  *       other's, and fsync(2) theirs: so a write that is pushed out has one of
- *       its own for as long as it lasts.
+ *       its own for as long as it lasts. Closing may take a file system on the
+ *       network as long as it likes, so that is an entry too.
  *   (6) An entry that is queued waits for a kick, but never for more than
  *       SUBMIT_BATCH others: the device works while the rest is prepared.
  */
@@ -30,11 +31,12 @@
 #include <unistd.h>
 
 /*
- * Writeback has at most 4096 pages in flight, of at most three steps each;
- * readers add less. The completion thread also submits: it must never find the
- * submission side waiting for completions to be taken.
+ * Writeback has 4096 pages in flight, some more where there are very many
+ * volumes, of at most four steps each; readers add less. The completion thread
+ * also submits: it must never find the submission side waiting for completions
+ * to be taken.
  */
-enum { CQ_ENTRIES = 16384 };
+enum { CQ_ENTRIES = 32768 };
 
 #define STALL_NS NSEC_PER_MSEC
 
@@ -44,8 +46,16 @@ enum { SUBMIT_BATCH = 32 };
 /* Completions taken from the ring in one go; 16 bytes each on the stack. */
 enum { TAKE_BATCH = 64 };
 
-/* The two low bits of a completion's user data: which step it ends. */
-enum step { STEP_TRANSFER, STEP_PUSH, STEP_FORGET, STEP_STOP, STEP_MASK = 3 };
+/* The three low bits of a completion's user data: which step it ends. */
+enum step {
+	STEP_TRANSFER,
+	STEP_PUSH,
+	STEP_FORGET,
+	STEP_CLOSE,
+	STEP_STOP,
+	STEP_MASK = 7
+};
+_Static_assert(_Alignof(struct page_io) > STEP_MASK, "bits of its address");
 
 struct page_io_device {
 	struct mm *mm;
@@ -112,17 +122,14 @@ static int open_again(int fd)
 	return open(path, O_WRONLY | O_CLOEXEC);
 }
 
-static void open_own(struct page_io *io)
+static void open_own(struct page_io_device *e, struct page_io *io)
 {
-	bool pushes = io->op == PAGE_IO_WRITE && io->drop_behind;
-
-	io->own_fd = pushes ? open_again(io->fd) : -1;
-}
-
-static void close_own(struct page_io *io)
-{
-	if (io->own_fd >= 0)
-		close(io->own_fd);
+	io->own_fd = -1;
+	if (io->op != PAGE_IO_WRITE || !io->drop_behind)
+		return;
+	io->own_fd = open_again(io->fd);
+	if (io->own_fd < 0)
+		vmstat_inc(e->mm, WRITE_IO_SHARED_FD);
 }
 
 static int fd_of(const struct page_io *io)
@@ -187,13 +194,19 @@ static void prepare_drop(struct page_io_device *e, struct page_io *io)
 			(off_t)(io->offset & ~PAGE_MASK),
 		POSIX_FADV_DONTNEED);
 	io_uring_sqe_set_data(sqe, step_data(io, STEP_FORGET));
+	if (io->own_fd >= 0) {
+		sqe->flags |= IOSQE_IO_HARDLINK;
+		sqe = get_sqe(e);
+		io_uring_prep_close(sqe, io->own_fd);
+		io_uring_sqe_set_data(sqe, step_data(io, STEP_CLOSE));
+	}
 }
 
 static unsigned int nr_steps(const struct page_io *io)
 {
 	if (!io->drop_behind)
 		return 1;
-	return io->op == PAGE_IO_WRITE ? 3 : 2;
+	return io->op == PAGE_IO_WRITE ? 3 + (io->own_fd >= 0) : 2;
 }
 
 void page_io_device_queue(struct page_io_device *e, struct page_io *io)
@@ -203,7 +216,7 @@ void page_io_device_queue(struct page_io_device *e, struct page_io *io)
 		page_io_local_queue(io);
 		return;
 	}
-	open_own(io);
+	open_own(e, io);
 	mutex_lock(&e->lock);
 	make_room(e, nr_steps(io));
 	prepare_transfer(e, io);
@@ -228,7 +241,8 @@ void page_io_device_kick(struct page_io_device *e)
 static bool complete(uint64_t data, int32_t res)
 {
 	enum step step = data & STEP_MASK;
-	struct page_io *io = (struct page_io *)(uintptr_t)(data & ~3ull);
+	struct page_io *io =
+		(struct page_io *)(uintptr_t)(data & ~(uint64_t)STEP_MASK);
 
 	if (step == STEP_STOP)
 		return false;
@@ -237,10 +251,8 @@ static bool complete(uint64_t data, int32_t res)
 		io->result = res;
 	else if (step == STEP_PUSH && res < 0 && io->result >= 0)
 		io->result = res; /* not written after all */
-	if (atomic_fetch_sub(&io->nr_pending, 1) == 1) {
-		close_own(io);
+	if (atomic_fetch_sub(&io->nr_pending, 1) == 1)
 		page_io_end(io);
-	}
 	return true;
 }
 
@@ -375,15 +387,15 @@ void page_io_device_do(struct page_io_device *e, struct page_io *io)
 {
 	int64_t err;
 
-	(void)e;
-	open_own(io);
+	open_own(e, io);
 	io->result = io->op == PAGE_IO_NONE ? 0 : transfer(io);
 	if (io->drop_behind) {
 		err = drop(io);
 		if (io->result >= 0 && err)
 			io->result = err; /* not written after all */
 	}
-	close_own(io);
+	if (io->own_fd >= 0)
+		close(io->own_fd);
 	page_io_end(io);
 }
 

@@ -359,7 +359,7 @@ void reclaim_round(struct mm *mm, struct scan_control *sc)
 	shrinker_scan_all(mm, sc->priority);
 	if (sc->nr_reclaimed < sc->nr_to_reclaim)
 		sc->nr_reclaimed += slab_reap(mm);
-	if (sc->nr_dirty > 0 && !atomic_load(&mm->flusher.stuck))
+	if (sc->nr_dirty > 0 && dirty_list_moves(mm))
 		flusher_wake(mm);
 }
 

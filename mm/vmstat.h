@@ -110,6 +110,7 @@
 	X(READ_IO, read_io)                                   \
 	X(READ_IO_ERROR, read_io_error)                       \
 	X(WRITE_IO, write_io)                                 \
+	X(WRITE_IO_SHARED_FD, write_io_shared_fd)             \
 	X(WRITE_IO_ERROR, write_io_error)                     \
 	X(WRITE_IO_TAIL, write_io_tail)                       \
 	X(IO_FAIL_INJECTED, io_fail_injected)                 \

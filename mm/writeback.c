@@ -185,6 +185,7 @@ void page_run_write_done(struct page_run *run, int err)
 {
 	struct address_space *m = run->mapping;
 	struct mm *mm = m->mm;
+	struct writeback_group *g = writeback_group_of(m);
 	bool may_leave;
 
 	if (err) {
@@ -193,13 +194,13 @@ void page_run_write_done(struct page_run *run, int err)
 		dirty_list_retry_later(m);
 	} else {
 		vmstat_add(mm, NR_WRITTEN, run->nr);
-		atomic_store(&mm->flusher.stuck, false);
+		atomic_store(&g->stuck, false);
 	}
 	/* Held by its place on the dirty list, so m stays (4). */
 	may_leave = end_writeback(run, err);
 	for (unsigned int i = 0; i < run->nr; i++)
 		release_written(mm, run->pages[i], err);
-	mempool_free(&mm->runs, run);
+	writeback_group_run_free(g, run);
 	writeback_note_progress(mm);
 	if (may_leave)
 		flusher_look(mm);
@@ -244,11 +245,7 @@ static struct page_run *run_open(struct address_space *m,
 		page_io_kick(mm->io);
 		writeback_wait_progress(mm, WRITEBACK_WAIT_NS);
 	}
-	run = mempool_alloc(&mm->runs, GFP_MEMALLOC);
-	if (!run) {
-		page_io_kick(mm->io); /* what we wait for may be ours */
-		run = mempool_alloc(&mm->runs, GFP_MEMALLOC | GFP_RECLAIM);
-	}
+	run = writeback_group_run(g);
 	run->mapping = m;
 	run->nr = 0;
 	run->here = false;
@@ -390,7 +387,7 @@ void mapping_write(struct address_space *m, struct write_pass *p)
 		gather(run, &index, p);
 		if (run->nr == 0) {
 			/* Waiting with one in hand would keep it from others. */
-			mempool_free(&mm->runs, run);
+			writeback_group_run_free(writeback_group_of(m), run);
 			run = take_alone(m, &index, p);
 		}
 		if (run) {

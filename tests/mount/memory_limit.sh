@@ -25,9 +25,10 @@ in_groups() {
 		mount --bind "$0/lines" "/proc/$$/cgroup" && exec "$@"' "$work" "$@"
 }
 
-# budget LINES MIB: what a mount without mem= takes.
+# budget LINES MIB [OPTIONS]: what a mount without mem=, or with, takes.
 budget() {
-	in_groups "$1" "$plimsoll" -f "$src" "$mnt" >printed 2>&1 &
+	: >printed
+	in_groups "$1" "$plimsoll" -f ${3:+-o "$3"} "$src" "$mnt" >printed 2>&1 &
 	eventually 20 grep -q "mem .* MiB" printed || fail "no mount: $(cat printed)"
 	kill -TERM $!
 	wait $!
@@ -61,6 +62,12 @@ budget '5:memory:/c/d:e\n' 32
 budget '5:memory:/elsewhere/c\n4:cpu:/c\n' $((machine / 4))
 budget '0::/f\n' 48
 budget '' $((machine / 4))
+
+# All of it is not enough for what is outside of it.
+budget '0::/a\n' 512 mem=512M
+grep -q 'both together' printed || fail "not said: $(cat printed)"
+budget '0::/a\n' 400 mem=400M
+grep -q 'both together' printed && fail "said: $(cat printed)"
 
 refused '0::/a\n' 513
 refused '5:memory:/c\n' 129

@@ -280,7 +280,7 @@ void fill_random(unsigned char *p, size_t len)
 void groups_start(struct world *w)
 {
 	for (int i = 0; i < NR_GROUPS; i++)
-		writeback_group_init(&w->groups[i], w->mm);
+		ASSERT(writeback_group_init(&w->groups[i], w->mm) == 0);
 }
 
 void groups_stop(struct world *w)

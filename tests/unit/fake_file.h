@@ -5,7 +5,8 @@
  *	  │ write_run
  *	  ├── FAKE_INLINE ────────────────────────────► disk[index]
  *	  ├── FAKE_QUEUED ──► queue ──fake_complete()──► disk[index]
- *	  └── FAKE_HANGS: the writer, until it is another
+ *	  ├── FAKE_HANGS: who writes, until it is another
+ *	  └── FAKE_TOLD_LATE: likewise, who tells the owner that it is clean
  *
  * Every run is logged. The owner counts what it is told, and insists that the
  * calls are paired.
@@ -17,7 +18,7 @@
 #include "mm/page_wait.h"
 #include "tests/unit/unit.h"
 
-enum fake_mode { FAKE_INLINE, FAKE_QUEUED, FAKE_HANGS };
+enum fake_mode { FAKE_INLINE, FAKE_QUEUED, FAKE_HANGS, FAKE_TOLD_LATE };
 enum { FAKE_LOG_MAX = 65536, FAKE_QUEUE_MAX = 2048 };
 
 struct fake_log {
@@ -114,16 +115,21 @@ static inline void fake_check_run(struct page_run *run)
 	}
 }
 
+static inline void fake_hang(struct fake_file *f, enum fake_mode in)
+{
+	while (atomic_load(&f->mode) == (int)in) {
+		atomic_store(&f->hanging, true);
+		unit_nap();
+	}
+}
+
 static inline void fake_write_run(struct address_space *m, struct page_run *run)
 {
 	struct fake_file *f = fake_of(m);
 	bool queued = atomic_load(&f->mode) == FAKE_QUEUED;
 
 	fake_check_run(run);
-	while (atomic_load(&f->mode) == FAKE_HANGS) {
-		atomic_store(&f->hanging, true);
-		unit_nap();
-	}
+	fake_hang(f, FAKE_HANGS);
 	mutex_lock(&f->lock);
 	f->log[f->nr_log++ % FAKE_LOG_MAX] =
 		(struct fake_log){ run->first, run->nr };
@@ -171,6 +177,7 @@ static inline void fake_free_value(struct address_space *m, pgoff_t index,
 
 static inline void fake_written(struct address_space *m)
 {
+	fake_hang(fake_of(m), FAKE_TOLD_LATE);
 	atomic_fetch_add(&fake_of(m)->nr_settled, 1);
 }
 
@@ -205,7 +212,7 @@ static inline struct fake_file *fake_create(struct mm *mm, pgoff_t nr_pages)
 	f->disk = calloc(nr_pages, sizeof(*f->disk));
 	assert_non_null(f->disk);
 	mutex_init(&f->lock);
-	writeback_group_init(&f->group, mm);
+	assert_int_equal(writeback_group_init(&f->group, mm), 0);
 	address_space_init(&f->mapping, mm, &fake_ops, &f->group);
 	return f;
 }

@@ -54,7 +54,7 @@ static void writers_pause_between_the_middle_and_the_limit(void **state)
 	}
 	assert_int_equal(last, BALANCE_PAUSE_MAX);
 	/* Waiting would not help: nothing can be written. */
-	atomic_store(&mm->flusher.stuck, true);
+	atomic_store(&big->group.stuck, true);
 	assert_false(dirty_limit_reached(&big->group));
 	assert_true(vmstat_read(mm, BALANCE_DIRTY_PAUSE) > 0);
 	assert_true(vmstat_read(mm, FLUSHER_WAKE) > 0);
@@ -78,13 +78,15 @@ static void a_writer_is_refused_only_if_waiting_is_in_vain(void **state)
 	assert_int_equal(judge_again(mm), OOM_REFUSE);
 	write_page(1);
 	assert_int_equal(judge_again(mm), OOM_WAIT);
-	atomic_store(&mm->flusher.stuck, true);
+	atomic_store(&f->group.stuck, true);
 	assert_int_equal(judge_again(mm), OOM_REFUSE);
 	atomic_store(&f->mode, FAKE_QUEUED);
 	mapping_flush(&f->mapping);
 	assert_int_equal(judge_again(mm), OOM_WAIT);
+	while (fake_complete(f))
+		;
+	assert_false(atomic_load(&f->group.stuck));
 	fake_destroy(f);
-	assert_false(atomic_load(&mm->flusher.stuck));
 }
 
 /* Others free frames, and take them: wait, but not for ever. */

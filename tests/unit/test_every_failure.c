@@ -412,7 +412,7 @@ static struct disk_file *disk_file_create(struct mm *mm)
 		assert_int_equal(pwrite(f->fd, zeroes, PAGE_SIZE,
 					(off_t)(i << PAGE_SHIFT)),
 				 PAGE_SIZE);
-	writeback_group_init(&f->group, mm);
+	assert_int_equal(writeback_group_init(&f->group, mm), 0);
 	address_space_init(&f->mapping, mm, &disk_ops, &f->group);
 	return f;
 }

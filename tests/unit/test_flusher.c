@@ -1,6 +1,7 @@
 /*
  * test_flusher.c - what is written back when, by whom, and in which order.
  */
+#include "mm/page_cache.h"
 #include "tests/unit/dirty_file.h"
 
 static void flusher_writes_what_is_asked_for(void **state)
@@ -104,6 +105,135 @@ static void a_device_that_hangs_holds_only_its_own(void **state)
 	mm_destroy(mm);
 }
 
+/* Several flushers, and none that looks without being told to. */
+static struct mm *patient_mm(unsigned int nr_flushers)
+{
+	struct mm_config config = { .size = MM_SIZE_MIN,
+				    .io_depth = 16,
+				    .nr_flushers = nr_flushers };
+	struct mm *mm = unit_mm_of(&config);
+
+	assert_int_equal(vm_set(mm, VM_DIRTY_EXPIRE_CENTISECS, 360000), 0);
+	assert_int_equal(vm_set(mm, VM_DIRTY_WRITEBACK_CENTISECS, 360000), 0);
+	/* They sleep as long as it was before. */
+	os_sleep_ns(1100 * NSEC_PER_MSEC);
+	return mm;
+}
+
+static void wait_until_off_the_list(struct fake_file *file)
+{
+	while (atomic_load(&file->held) > 0)
+		unit_nap();
+}
+
+/*
+ *	flusher 1   y, and then b, of the same group .......... b ends
+ *	writer                   y is dirty again, and closed
+ *	flusher 2                    the group is busy
+ */
+static void what_is_due_meanwhile_is_not_forgotten(void **state)
+{
+	struct mm *mm = patient_mm(2);
+	struct fake_file *y = fake_create(mm, NR_INDICES);
+	struct fake_file *b = fake_create(mm, NR_INDICES);
+
+	(void)state;
+	b->mapping.group = &y->group;
+	atomic_store(&b->mode, FAKE_TOLD_LATE);
+	assert_int_equal(fake_write(y, 0, 3), 0);
+	assert_int_equal(fake_write(b, 0, 5), 0);
+	flusher_wake(mm);
+	while (!atomic_load(&b->hanging))
+		unit_nap();
+	wait_until_off_the_list(y);
+	assert_int_equal(fake_write(y, 0, 4), 0);
+	flusher_kick(&y->mapping);
+	os_sleep_ns(50 * NSEC_PER_MSEC); /* for flusher 2 to have looked */
+	atomic_store(&b->mode, FAKE_INLINE);
+	wait_until_off_the_list(y);
+	assert_int_equal(atomic_load(&y->disk[0]), 4);
+	wait_until_off_the_list(b);
+	fake_destroy(b);
+	fake_destroy(y);
+	mm_destroy(mm);
+}
+
+/* The first flusher hangs at the first group; the second at the second. */
+static void one_wake_is_for_all_groups(void **state)
+{
+	enum { NR = 4 };
+	struct mm *mm = patient_mm(NR);
+	struct fake_file *files[NR];
+
+	(void)state;
+	for (int i = 0; i < NR; i++) {
+		files[i] = fake_create(mm, NR_INDICES);
+		atomic_store(&files[i]->mode,
+			     i < NR - 1 ? FAKE_HANGS : FAKE_INLINE);
+		assert_int_equal(fake_write(files[i], 0, 7), 0);
+	}
+	flusher_wake(mm);
+	wait_until_off_the_list(files[NR - 1]);
+	for (int i = 0; i < NR; i++) {
+		atomic_store(&files[i]->mode, FAKE_INLINE);
+		wait_until_off_the_list(files[i]);
+		fake_destroy(files[i]);
+	}
+	mm_destroy(mm);
+}
+
+static _Atomic bool reader_ended;
+
+static void reader_main(void *arg)
+{
+	struct fake_file *file = arg;
+
+	page_cache_read(&file->mapping, 3, 1, UINT64_MAX, GFP_KERNEL);
+	atomic_store(&reader_ended, true);
+}
+
+/* Memory is out, and a device keeps all the runs that it can get. */
+static void the_last_runs_are_a_groups_own(void **state)
+{
+	enum { NR_TAKEN = MM_SIZE_MIN / PAGE_SIZE };
+	static struct page *taken[NR_TAKEN];
+	struct mm *mm = patient_mm(2);
+	struct fake_file *hung = fake_create(mm, NR_INDICES);
+	struct fake_file *well = fake_create(mm, NR_INDICES);
+	struct os_thread reader;
+	unsigned int nr = 0;
+
+	(void)state;
+	atomic_store(&hung->mode, FAKE_QUEUED);
+	assert_int_equal(fake_write(well, 0, 3), 0);
+	for (pgoff_t i = 0; i < NR_INDICES; i += 2) /* no two in one run */
+		assert_int_equal(fake_write(hung, i, 3), 0);
+	kswapd_stop(mm);
+	while ((taken[nr] = page_alloc(mm, GFP_NOWAIT, 0)))
+		nr++;
+	flusher_kick(&hung->mapping);
+	while (hung->nr_queued == 0 || vmstat_read(mm, MEMPOOL_WAIT) == 0)
+		unit_nap();
+	flusher_kick(&well->mapping);
+	wait_until_off_the_list(well);
+	assert_int_equal(atomic_load(&well->disk[0]), 3);
+	atomic_store(&reader_ended, false);
+	assert_int_equal(os_thread_start(&reader, "reader", reader_main, well),
+			 0);
+	while (!atomic_load(&reader_ended))
+		unit_nap();
+	os_thread_join(&reader);
+	while (nr > 0)
+		page_put(mm, taken[--nr]);
+	atomic_store(&hung->mode, FAKE_INLINE);
+	while (atomic_load(&hung->held) > 0)
+		if (!fake_complete(hung))
+			unit_nap();
+	fake_destroy(well);
+	fake_destroy(hung);
+	mm_destroy(mm);
+}
+
 /* Young pages go out, too, if there are too many of them. */
 static void flusher_writes_above_the_background_mark(void **state)
 {
@@ -173,6 +303,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(flusher_writes_what_is_asked_for),
 		cmocka_unit_test(flusher_writes_what_is_old),
 		cmocka_unit_test(a_device_that_hangs_holds_only_its_own),
+		cmocka_unit_test(what_is_due_meanwhile_is_not_forgotten),
+		cmocka_unit_test(one_wake_is_for_all_groups),
+		cmocka_unit_test(the_last_runs_are_a_groups_own),
 		cmocka_unit_test(flusher_writes_above_the_background_mark),
 		cmocka_unit_test(flusher_goes_round_a_hot_file),
 	};
