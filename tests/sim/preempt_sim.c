@@ -40,6 +40,17 @@ HOOK(__tsan_init, void)
 {
 }
 
+/* Of what is handed over by way of the kernel; see mm/os_order.h. */
+HOOK(__tsan_acquire, void *thing)
+{
+	(void)thing;
+}
+
+HOOK(__tsan_release, void *thing)
+{
+	(void)thing;
+}
+
 HOOK(__tsan_func_entry, void *pc)
 {
 	(void)pc;
