@@ -77,8 +77,8 @@ def one(name, *settings, reads=set(), writes=set(), lost=False, steps=2500):
     assert nr > 0, "nothing was injected"
     again = 0
     for n in range(NR):
-        if not read(n, {errno.EIO} if lost else set(), f"after {name}"):
-            again += 1
+        again += not read(n, {errno.EIO} if lost else set(), f"after {name}")
+        if lost:        # of a page in memory, too, the copy that it goes back to
             settle(n)
     assert lost or again == 0
     return vmstat(mnt), v0, bad
