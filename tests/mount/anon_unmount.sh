@@ -24,7 +24,7 @@ ended() {
 	wait "$waiter"
 	status=$?
 	[ $status = 0 ] || fail "$1: exit status $status: $(cat "$work/said")"
-	[ "$(grep -vc '^plimsoll: \(mem\|anon on\|swap\) ' "$work/said")" = 0 ] ||
+	[ "$(grep -vc '^plimsoll: \(mem\|anon on\|swap\|FUSE over io_uring\) ' "$work/said")" = 0 ] ||
 		fail "$1: it says $(cat "$work/said")"
 	is_mounted "$mnt" && fail "$1: still mounted"
 	echo "$1: ended"
