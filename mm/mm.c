@@ -16,8 +16,8 @@
 #include <stdlib.h>
 
 /*
- * Runs kept back for reading and writing when memory is out; 3.3 KiB each.
- * With fewer than a handful a disk is not kept busy.
+ * Runs kept back for reading when memory is out; 3.3 KiB each. With fewer than a
+ * handful a disk is not kept busy.
  */
 enum { RESERVED_RUNS = 8, RESERVED_RUNS_SMALL = 4, RESERVED_BOUNCE = 32 };
 
