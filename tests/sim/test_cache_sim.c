@@ -286,7 +286,7 @@ static void check_seen(void)
 int main(int argc, char **argv)
 {
 	static const struct sim_test test = {
-		.nr_seeds = 300,
+		.nr_seeds = 500,
 		.one_seed = one_seed,
 		.stats = stats,
 		.print_seen = print_seen,

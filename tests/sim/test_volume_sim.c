@@ -387,7 +387,7 @@ static void check_seen(void)
 int main(int argc, char **argv)
 {
 	static const struct sim_test test = {
-		.nr_seeds = 200,
+		.nr_seeds = 400,
 		.one_seed = one_seed,
 		.scenarios = scenario_names,
 		.nr_scenarios = NR_SCENARIOS,
