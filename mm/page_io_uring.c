@@ -119,7 +119,8 @@ static int open_again(int fd)
 	char path[sizeof("/proc/self/fd/") + 10];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open(path, O_WRONLY | O_CLOEXEC);
+	/* ThreadSanitizer follows open(2), and not who closes it here. */
+	return openat(AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
 }
 
 static void open_own(struct page_io_device *e, struct page_io *io)

@@ -212,7 +212,7 @@ static void the_last_runs_are_a_groups_own(void **state)
 	while ((taken[nr] = page_alloc(mm, GFP_NOWAIT, 0)))
 		nr++;
 	flusher_kick(&hung->mapping);
-	while (hung->nr_queued == 0 || vmstat_read(mm, MEMPOOL_WAIT) == 0)
+	while (vmstat_read(mm, MEMPOOL_WAIT) == 0)
 		unit_nap();
 	flusher_kick(&well->mapping);
 	wait_until_off_the_list(well);
