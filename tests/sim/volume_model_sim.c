@@ -247,14 +247,32 @@ void model_reset(struct model *m, const unsigned char *data, uint64_t size)
 	model_set_home(m, data, size);
 }
 
+static bool watch_allows(const struct watch *w, uint64_t at, unsigned char byte)
+{
+	uint64_t i = at - w->start;
+
+	if (w->crowded || w->any[i] || byte == w->a[i] || byte == w->b[i])
+		return true;
+	for (unsigned int n = 0; n < w->nr_alts; n++)
+		if (at >= w->alts[n].start && at < w->alts[n].end &&
+		    byte == pattern_at(w->alts[n].pattern, at))
+			return true;
+	return false;
+}
+
+/* Those who look know less: what they began with, and what has changed since. */
+static void watch_lost(struct watch *w, uint64_t start, uint64_t end,
+		       const unsigned char *data)
+{
+	start = max_of(start, w->start);
+	end = min_of(end, w->end);
+	for (uint64_t i = start; i < end; i++)
+		if (!watch_allows(w, i, data[i]))
+			w->any[i - w->start] = true;
+}
+
 static void lost_byte(struct model *m, uint64_t at, unsigned char byte)
 {
-	for (unsigned int n = 0; n < WATCHES_MAX; n++) {
-		struct watch *w = m->watches[n];
-
-		if (w && at >= w->start && at < w->end)
-			w->any[at - w->start] = true;
-	}
 	if (m->a[at] == m->b[at])
 		m->b[at] = byte;
 	else
@@ -280,6 +298,9 @@ void model_lost(struct model *m, uint64_t start, uint64_t end,
 	end = min_of(end, VFILE_BYTES_MAX);
 	for (unsigned int i = 0; i < CHANGES_MAX; i++)
 		lost_change(&m->changes[i], start, end);
+	for (unsigned int n = 0; n < WATCHES_MAX; n++)
+		if (m->watches[n])
+			watch_lost(m->watches[n], start, end, data);
 	for (uint64_t i = start; i < end; i++)
 		if (!model_allows(m, i, data[i]))
 			lost_byte(m, i, data[i]);
@@ -339,19 +360,6 @@ static void unwatch(struct model *m, struct watch *w) must_hold(m->lock)
 		if (m->watches[i] == w)
 			m->watches[i] = NULL;
 	free(w->a);
-}
-
-static bool watch_allows(const struct watch *w, uint64_t at, unsigned char byte)
-{
-	uint64_t i = at - w->start;
-
-	if (w->crowded || w->any[i] || byte == w->a[i] || byte == w->b[i])
-		return true;
-	for (unsigned int n = 0; n < w->nr_alts; n++)
-		if (at >= w->alts[n].start && at < w->alts[n].end &&
-		    byte == pattern_at(w->alts[n].pattern, at))
-			return true;
-	return false;
 }
 
 /* What of [start, +asked) a file of that size has. */
