@@ -402,24 +402,20 @@ void file_zero_tail(struct file_inode *fi, uint64_t size)
 
 /*
  * Readers do not wait: one that finds the file shorter than backing_size says
- * takes that for an error. So that is never more than the file has. If the cut
- * fails after all, what they have taken for zeroes meanwhile is forgotten.
+ * takes that for an error, and looks again when the cut is over, see
+ * file_read_page(). Before that nobody knows whether what is behind it is gone.
  */
 int file_cut_backing(struct file_inode *fi, uint64_t size)
 {
 	struct page_io_engine *io = fi->inode.vol->mm->io;
-	uint64_t had;
 	int err;
 
 	/* Writeback in flight may be about to make it longer: not after us. */
 	mutex_lock(&fi->attr_lock);
-	had = atomic_load(&fi->backing_size);
-	atomic_store(&fi->backing_size, min_of(size, had));
 	err = page_io_truncate(io, fi->fds.buffered, size);
-	atomic_store(&fi->backing_size, err ? had : size);
+	if (!err)
+		atomic_store(&fi->backing_size, size);
 	mutex_unlock(&fi->attr_lock);
-	if (err && size < had)
-		page_cache_drop_clean(&fi->inode.mapping, size >> PAGE_SHIFT);
 	return err;
 }
 

@@ -288,6 +288,22 @@ const struct address_space_ops file_aops = {
 	.release = file_put,
 };
 
+/* Returns what io has read, or -errno; -EIO if it should have been more. */
+static int64_t read_once(struct file_inode *fi, struct page_io *io)
+{
+	uint64_t before = atomic_load(&fi->backing_size);
+	int64_t n = page_io_submit_wait(fi->inode.vol->mm->io, io);
+	int err = check_short(fi, before, io->offset, io->nr_bytes, n);
+
+	if (err && n >= 0) {
+		/* The file is being cut, perhaps: how long is it after that? */
+		mutex_lock(&fi->attr_lock);
+		err = check_short(fi, before, io->offset, io->nr_bytes, n);
+		mutex_unlock(&fi->attr_lock);
+	}
+	return err ? err : n;
+}
+
 int file_read_page(struct inode *inode, pgoff_t index, void *to)
 {
 	struct file_inode *fi = file_inode(inode);
@@ -302,12 +318,13 @@ int file_read_page(struct inode *inode, pgoff_t index, void *to)
 		.nr_iov = 1,
 		.nr_bytes = PAGE_SIZE,
 	};
-	uint64_t before = atomic_load(&fi->backing_size);
-	int64_t n = page_io_submit_wait(inode->vol->mm->io, &io);
-	int err = check_short(fi, before, io.offset, io.nr_bytes, n);
+	int64_t n = read_once(fi, &io);
 
-	if (err)
-		return err;
+	/* It was not cut after all, or has grown again: it is all there now. */
+	if (n == -EIO)
+		n = read_once(fi, &io);
+	if (n < 0)
+		return (int)n;
 	memset((char *)to + n, 0, PAGE_SIZE - (size_t)n);
 	return 0;
 }

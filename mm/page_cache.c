@@ -319,27 +319,6 @@ void page_cache_truncate(struct address_space *m, pgoff_t first)
 	page_cache_truncate_range(m, first, UINT64_MAX);
 }
 
-void page_cache_drop_clean(struct address_space *m, pgoff_t first)
-{
-	pgoff_t index = first;
-	bool found = true;
-
-	while (found) {
-		struct page *page = next_locked(m, &index, UINT64_MAX, &found);
-
-		if (!page)
-			continue;
-		if (page->mapping != m->id || page->index != index)
-			; /* gone before it was locked: look there again */
-		else if (page_test(page, PG_dirty | PG_writeback))
-			index++;
-		else
-			page_cache_remove(m, page);
-		page_unlock(&m->mm->page_waits, page);
-		page_put(m->mm, page);
-	}
-}
-
 /*
  * One page that was found: drop it if nobody else uses it. Whose it is is asked
  * with its lock: then the mapping stays.

@@ -68,12 +68,6 @@ void page_cache_truncate_range(struct address_space *m, pgoff_t first,
 			       pgoff_t last);
 
 /*
- * Drop those from first on that are clean, also what is being read now: that is
- * waited for. Nobody may write to them meanwhile.
- */
-void page_cache_drop_clean(struct address_space *m, pgoff_t first);
-
-/*
  * Drop the pages of [first, last] that are clean and that nobody uses now.
  * Returns how many.
  */
