@@ -4,6 +4,8 @@
  *   (1) An inode is in "grown", with a ref, from the moment its backing file
  *       becomes longer than what was synced until it is synced, cut, or the
  *       volume is disarmed; durable_size is what it is to have after a crash.
+ *       A sync makes durable what the file had when it began (sync_size): what
+ *       grows after that is kept in the list.
  *   (2) A file is dropped with its io_lock held alone and writeback frozen:
  *       what a sync that began earlier has to end it ends before, and the answer
  *       to it is right; what comes while the volume crashes is lost.
@@ -68,9 +70,11 @@ void crash_note_growth(struct file_inode *fi)
 	mutex_lock(&c->lock);
 	/* Looked at again: arm() forgets all with the lock held. */
 	noted = fi->grown || !is_armed(fv);
+	fi->grown_since = true;
 	if (!noted) {
 		fi->grown = true;
 		fi->durable_size = atomic_load(&fi->backing_size);
+		fi->sync_size = 0;
 		list_add_tail(&c->grown, &fi->grown_link);
 	}
 	mutex_unlock(&c->lock);
@@ -83,8 +87,10 @@ void crash_note_cut(struct file_inode *fi, uint64_t size)
 	struct crash *c = &file_volume_of(fi)->crash;
 
 	mutex_lock(&c->lock);
-	if (fi->grown)
+	if (fi->grown) {
 		fi->durable_size = min_of(fi->durable_size, size);
+		fi->sync_size = min_of(fi->sync_size, size);
+	}
 	mutex_unlock(&c->lock);
 }
 
@@ -117,7 +123,7 @@ static bool forget_growth(const struct crash *c, struct file_inode *fi)
 	return was;
 }
 
-void crash_synced(struct file_inode *fi)
+static void forget(struct file_inode *fi)
 {
 	struct crash *c = &file_volume_of(fi)->crash;
 	bool was;
@@ -129,7 +135,7 @@ void crash_synced(struct file_inode *fi)
 		inode_put(&fi->inode);
 }
 
-void crash_all_synced(struct file_volume *fv)
+void crash_forget_all(struct file_volume *fv)
 {
 	struct crash *c = &fv->crash;
 	struct file_inode *fi;
@@ -143,6 +149,88 @@ void crash_all_synced(struct file_volume *fv)
 		mutex_lock(&c->lock);
 	}
 	mutex_unlock(&c->lock);
+}
+
+/* --- syncs ------------------------------------------------------------------- */
+
+/* Of two at a time the later one is gone by: it has seen more, or a cut. */
+static void sync_begins(const struct crash *c, struct file_inode *fi)
+	must_hold(c->lock)
+{
+	(void)c; /* for its lock */
+	fi->grown_since = false;
+	fi->sync_size = atomic_load(&fi->backing_size);
+}
+
+void crash_sync_begins(struct file_inode *fi)
+{
+	struct crash *c = &file_volume_of(fi)->crash;
+
+	if (!is_armed(file_volume_of(fi)))
+		return;
+	mutex_lock(&c->lock);
+	if (fi->grown)
+		sync_begins(c, fi);
+	mutex_unlock(&c->lock);
+}
+
+void crash_sync_all_begins(struct file_volume *fv)
+{
+	struct crash *c = &fv->crash;
+	struct file_inode *fi;
+
+	mutex_lock(&c->lock);
+	list_for_each_entry(fi, &c->grown, struct file_inode, grown_link)
+		sync_begins(c, fi);
+	mutex_unlock(&c->lock);
+}
+
+/* Returns whether it was forgotten: then its ref is the caller's. */
+static bool sync_ended(const struct crash *c, struct file_inode *fi)
+	must_hold(c->lock)
+{
+	if (!fi->grown)
+		return false;
+	fi->durable_size = max_of(fi->durable_size, fi->sync_size);
+	/* Longer: by what had been noted before, and came after it began. */
+	return !fi->grown_since &&
+	       atomic_load(&fi->backing_size) <= fi->durable_size &&
+	       forget_growth(c, fi);
+}
+
+void crash_synced(struct file_inode *fi)
+{
+	struct crash *c = &file_volume_of(fi)->crash;
+	bool was;
+
+	mutex_lock(&c->lock);
+	was = sync_ended(c, fi);
+	mutex_unlock(&c->lock);
+	if (was)
+		inode_put(&fi->inode);
+}
+
+/* The first of the volume that is to be forgotten, with its ref, or NULL. */
+static struct file_inode *next_synced(struct crash *c)
+{
+	struct file_inode *fi, *found = NULL;
+
+	mutex_lock(&c->lock);
+	list_for_each_entry(fi, &c->grown, struct file_inode, grown_link)
+		if (sync_ended(c, fi)) {
+			found = fi;
+			break;
+		}
+	mutex_unlock(&c->lock);
+	return found;
+}
+
+void crash_all_synced(struct file_volume *fv)
+{
+	struct file_inode *fi;
+
+	while ((fi = next_synced(&fv->crash)))
+		inode_put(&fi->inode);
 }
 
 /* --- torn pages ---------------------------------------------------------------- */
@@ -195,7 +283,7 @@ static void tear(struct file_inode *fi, int64_t seed)
 	if (grown > size && fault_random(&state) % 2 == 0 &&
 	    page_io_truncate(fv->vol.mm->io, fi->fds.buffered, grown) == 0) {
 		atomic_store(&fi->backing_size, grown);
-		crash_synced(fi); /* that size it is */
+		forget(fi); /* that size it is */
 		size = grown;
 	}
 	for (pgoff_t i = 0; (page = mapping_next_dirty(m, &i)); i++) {
@@ -236,7 +324,7 @@ static int reset_size(struct file_inode *fi)
 	mutex_unlock(&fi->inode.time_lock);
 	mutex_unlock(&fi->attr_lock);
 	atomic_store(&fi->changed_by_us, true);
-	crash_synced(fi);
+	forget(fi);
 	return 0;
 }
 
@@ -362,7 +450,7 @@ static void arm(struct file_volume *fv, bool armed)
 	mutex_unlock(&fv->crash.lock);
 	if (armed)
 		return;
-	crash_all_synced(fv);
+	crash_forget_all(fv);
 	flusher_wake(fv->vol.mm);
 }
 

@@ -64,8 +64,13 @@ void crash_note_growth(struct file_inode *fi);
 void crash_note_cut(struct file_inode *fi, uint64_t size);
 /* Pages are about to be written to it. */
 void crash_note_write(struct file_inode *fi, unsigned int nr);
-/* All of it, or of the volume, is synced. */
+/* All of it, or of the volume, is written, and about to be synced: */
+void crash_sync_begins(struct file_inode *fi);
+void crash_sync_all_begins(struct file_volume *fv);
+/* what it had then is synced. */
 void crash_synced(struct file_inode *fi);
 void crash_all_synced(struct file_volume *fv);
+/* Nothing is held for a crash any more. */
+void crash_forget_all(struct file_volume *fv);
 
 #endif

@@ -353,6 +353,7 @@ static int sync_backing(struct file_inode *fi, bool data_only, int err)
 	/* fdatasync(2) says nothing of times; they are put back later. */
 	if (!data_only)
 		file_restore_times(fi);
+	crash_sync_begins(fi);
 	sync_err = sync_group_sync(&fi->syncs, sync_once, fi, data_only);
 	return err ? err : sync_err;
 }
@@ -416,6 +417,8 @@ int file_cut_backing(struct file_inode *fi, uint64_t size)
 	if (!err)
 		atomic_store(&fi->backing_size, size);
 	mutex_unlock(&fi->attr_lock);
+	if (!err)
+		crash_note_cut(fi, size);
 	return err;
 }
 
@@ -459,7 +462,6 @@ static int truncate_frozen(struct file_inode *fi, uint64_t size)
 		err = file_cut_backing(fi, size);
 		if (err)
 			return err;
-		crash_note_cut(fi, size);
 		if (size > old)
 			fi->maybe_sparse = true;
 	}

@@ -51,7 +51,9 @@ struct file_inode {
 	/* of fs/crash.h: (K) guarded by crash.lock, (T) */
 	struct list_head grown_link;   /* (K) */
 	bool grown;		       /* longer than what was synced (K) */
+	bool grown_since;	       /* ... since the last sync began (K) */
 	uint64_t durable_size;	       /* then: what was synced (K) */
+	uint64_t sync_size;	       /* ... is when that sync has ended (K) */
 	uint64_t crash_pass;	       /* the last that saw it (T) */
 	_Atomic unsigned int nr_syncs; /* under way */
 	struct backing_fds fds;	       /* constant while users > 0 (A) */

@@ -104,6 +104,7 @@ static int file_sync(struct volume *vol)
 	atomic_fetch_add(&fv->crash.nr_syncs, 1);
 	err = dirty_list_sync(vol->mm, &vol->writeback);
 	atomic_fetch_sub(&fv->crash.nr_syncs, 1);
+	crash_sync_all_begins(fv);
 	if (!err)
 		err = backing_syncfs(fv->root_fd);
 	if (!err)
@@ -149,7 +150,7 @@ static void file_name_of(struct inode *inode, char *path, size_t size)
 static void file_stop(struct volume *vol)
 {
 	shrinker_unregister(vol->mm, &file_volume(vol)->shrinker);
-	crash_all_synced(file_volume(vol)); /* nothing is held for a crash */
+	crash_forget_all(file_volume(vol));
 }
 
 static void file_destroy(struct volume *vol)
