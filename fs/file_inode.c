@@ -285,8 +285,10 @@ static void merge_file_state(struct file_inode *fi, struct stat *st)
 	if (fi->times_dirty) {
 		st->st_mtim = fi->mtime;
 		st->st_ctim = fi->ours_ctime;
-	} else if (fi->ctime_known && memcmp(&st->st_ctim, &fi->backing_ctime,
-					     sizeof(st->st_ctim)) == 0) {
+	} else if (fi->ctime_known &&
+		   !is_before(&fi->backing_ctime, &st->st_ctim)) {
+		/* Nobody has changed it since, or the status is from before. */
+		st->st_mtim = fi->mtime;
 		st->st_ctim = fi->ours_ctime;
 	}
 	mutex_unlock(&inode->time_lock);
