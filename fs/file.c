@@ -107,6 +107,67 @@ void file_users_put(struct file_inode *fi)
 	mutex_unlock(&fi->attr_lock);
 }
 
+void file_read_begins(struct file_inode *fi)
+{
+	/* Whoever has it read has the file open. */
+	inode_ref(&fi->inode);
+	ASSERT(fi->users > 0);
+	fi->users++; /* not from 0: needs no lock */
+	atomic_fetch_add(&file_volume_of(fi)->nr_reads, 1);
+}
+
+/* One user less, unless it is the last. */
+static bool put_unless_last(struct file_inode *fi)
+{
+	unsigned int users = atomic_load(&fi->users);
+
+	while (users > 1)
+		if (atomic_compare_exchange_weak(&fi->users, &users, users - 1))
+			return true;
+	return false;
+}
+
+void file_read_ended(struct file_inode *fi)
+{
+	struct file_volume *fv = file_volume_of(fi);
+	struct volume *vol = &fv->vol;
+
+	if (put_unless_last(fi)) {
+		inode_put_later(&fi->inode);
+	} else {
+		mutex_lock(&fv->left_lock);
+		list_add_tail(&fv->left, &fi->left_link);
+		mutex_unlock(&fv->left_lock);
+		if (vol->prune)
+			vol->prune(vol, 0);
+	}
+	atomic_fetch_sub(&fv->nr_reads, 1);
+}
+
+void file_tidy(struct volume *vol)
+{
+	struct file_volume *fv = file_volume(vol);
+	struct file_inode *fi;
+
+	mutex_lock(&fv->left_lock);
+	while (!list_empty(&fv->left)) {
+		fi = list_first_entry(&fv->left, struct file_inode, left_link);
+		list_del_init(&fi->left_link);
+		mutex_unlock(&fv->left_lock);
+		file_users_put(fi);
+		inode_put(&fi->inode);
+		mutex_lock(&fv->left_lock);
+	}
+	mutex_unlock(&fv->left_lock);
+}
+
+void file_reads_drain(struct file_volume *fv)
+{
+	while (atomic_load(&fv->nr_reads) > 0)
+		os_sleep_ns(NSEC_PER_MSEC);
+	file_tidy(&fv->vol);
+}
+
 /* It could not be opened for writing when the first came; perhaps it can now. */
 static void become_writable(struct file_inode *fi)
 {

@@ -49,6 +49,17 @@ int file_users_get(struct file_inode *fi);
 void file_users_put(struct file_inode *fi);
 
 /*
+ * What is being read needs the descriptors, and the inode, also when nobody has
+ * the file open any more. The end of a read must not block: the last one leaves the
+ * closing to file_tidy(), as volume_ops.
+ */
+void file_read_begins(struct file_inode *fi);
+void file_read_ended(struct file_inode *fi);
+void file_tidy(struct volume *vol);
+/* Wait for those that are under way, and tidy up. No more may begin. */
+void file_reads_drain(struct file_volume *fv);
+
+/*
  * Try again to cut a backing file that is too_long. 0 or -errno. Takes io_lock;
  * the file is in use.
  */

@@ -113,6 +113,7 @@ static struct file_inode *create(struct file_volume *fv,
 	fi->id = *id;
 	list_init(&fi->hash_link);
 	list_init(&fi->grown_link);
+	list_init(&fi->left_link);
 	fi->fds = (struct backing_fds){ .direct = -1, .buffered = -1 };
 	mutex_init(&fi->attr_lock);
 	sync_group_init(&fi->syncs);

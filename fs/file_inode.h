@@ -48,6 +48,7 @@ struct file_inode {
 	uint64_t seen_size;	       /* likewise; for close-to-open (A) */
 	_Atomic bool changed_by_us;    /* since those were noted */
 	_Atomic unsigned int users;    /* of the descriptors (A) */
+	struct list_head left_link;    /* in file_volume.left; see fs/file.h */
 	/* of fs/crash.h: (K) guarded by crash.lock, (T) */
 	struct list_head grown_link;   /* (K) */
 	bool grown;		       /* longer than what was synced (K) */

@@ -73,6 +73,15 @@ static int check_short(struct file_inode *fi, uint64_t before, uint64_t offset,
 	return (uint64_t)got < want && offset + (uint64_t)got < size ? -EIO : 0;
 }
 
+static void end_read(struct page_run *run)
+{
+	struct file_inode *fi = file_inode_of_mapping(run->mapping);
+
+	page_run_read_done(run, atomic_load(&run->nr_bytes),
+			   atomic_load(&run->error));
+	file_read_ended(fi);
+}
+
 static void run_io_done(struct page_io *io, unsigned int which)
 {
 	struct page_run *run = container_of(io, struct page_run, io[which]);
@@ -96,8 +105,7 @@ static void run_io_done(struct page_io *io, unsigned int which)
 	if (io->op == PAGE_IO_WRITE)
 		end_written(run, atomic_load(&run->error));
 	else
-		page_run_read_done(run, atomic_load(&run->nr_bytes),
-				   atomic_load(&run->error));
+		end_read(run);
 }
 
 static void run_init(struct page_run *run, unsigned int nr_io)
@@ -125,6 +133,7 @@ static void file_read_run(struct address_space *m, struct page_run *run)
 	struct file_inode *fi = file_inode_of_mapping(m);
 	bool direct = fi->fds.direct >= 0;
 
+	file_read_begins(fi);
 	page_run_map(run, 0, run->nr);
 	run_init(run, 1);
 	run->size_before = atomic_load(&fi->backing_size);

@@ -55,6 +55,8 @@ static int init(struct file_volume *fv)
 	struct mm *mm = fv->vol.mm;
 	int err;
 
+	mutex_init(&fv->left_lock);
+	list_init(&fv->left);
 	space_init(&fv->space);
 	crash_init(&fv->crash);
 	backing_probe(fv);
@@ -150,6 +152,7 @@ static void file_name_of(struct inode *inode, char *path, size_t size)
 static void file_stop(struct volume *vol)
 {
 	shrinker_unregister(vol->mm, &file_volume(vol)->shrinker);
+	file_reads_drain(file_volume(vol));
 	crash_forget_all(file_volume(vol));
 }
 
@@ -199,6 +202,7 @@ static const struct volume_ops file_volume_ops = {
 	.must_wait = file_must_wait,
 	.inode_unused = file_inode_unused,
 	.inode_destroy = file_inode_destroy,
+	.tidy = file_tidy,
 	.statfs = file_statfs,
 	.sync = file_sync,
 	.describe = file_describe,

@@ -23,9 +23,12 @@ struct file_volume {
 	struct space space;
 	struct crash crash;
 	struct file_inode_hash hash;
-	struct kmem_cache inode_cache; /* struct file_inode */
-	struct kmem_cache dir_streams; /* struct file_dir_stream */
-	struct shrinker shrinker;      /* of idle inodes */
+	struct kmem_cache inode_cache;	/* struct file_inode */
+	struct kmem_cache dir_streams;	/* struct file_dir_stream */
+	_Atomic unsigned long nr_reads; /* runs being read */
+	struct mutex left_lock;
+	struct list_head left;	  /* file_inode.left_link (left_lock) */
+	struct shrinker shrinker; /* of idle inodes */
 };
 
 static inline struct file_volume *file_volume(struct volume *vol)

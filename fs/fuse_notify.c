@@ -96,7 +96,7 @@ static void notifier_main(void *arg)
 		n->wanted = 0;
 		n->called = false;
 		mutex_unlock(&n->lock);
-		inode_bury(n->session->vol);
+		inode_tidy(n->session->vol);
 		prune(n, wanted);
 		os_sleep_ns(PRUNE_PAUSE_NS);
 		mutex_lock(&n->lock);

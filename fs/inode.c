@@ -99,21 +99,62 @@ static void finish(struct inode *inode)
 	vmstat_dec(vol->mm, NR_INODES);
 }
 
-void inode_put(struct inode *inode)
+/* One ref less, unless it is the last, which takes the lock. */
+static bool put_unless_last(struct inode *inode)
 {
-	struct inode_table *t = &inode->vol->inodes;
 	uint32_t old = atomic_load(&inode->refs);
-	bool gone = false;
 
 	while (old > 1)
 		if (atomic_compare_exchange_weak(&inode->refs, &old, old - 1))
-			return;
+			return true;
+	return false;
+}
+
+/* Perhaps the last one. True: it is out of the table, to be destroyed. */
+static bool put_locked(struct inode_table *t, struct inode *inode)
+	must_hold(t->lock)
+{
+	return atomic_fetch_sub(&inode->refs, 1) == 1 && inode->nlookup == 0 &&
+	       retire(t, inode);
+}
+
+void inode_put(struct inode *inode)
+{
+	struct inode_table *t = &inode->vol->inodes;
+	bool gone;
+
+	if (put_unless_last(inode))
+		return;
 	mutex_lock(&t->lock);
-	if (atomic_fetch_sub(&inode->refs, 1) == 1 && inode->nlookup == 0)
-		gone = retire(t, inode);
+	gone = put_locked(t, inode);
 	mutex_unlock(&t->lock);
 	if (gone)
 		finish(inode);
+}
+
+/* To be destroyed by somebody who may block; the caller calls vol->prune. */
+static void leave_to_others(struct inode_table *t, struct inode *inode)
+	must_hold(t->lock)
+{
+	list_add(&t->graves, &inode->link);
+	vmstat_inc(inode->vol->mm, NR_INODES_DYING); /* writers wait for it */
+}
+
+void inode_put_later(struct inode *inode)
+{
+	struct inode_table *t = &inode->vol->inodes;
+	struct volume *vol = inode->vol;
+	bool gone;
+
+	if (put_unless_last(inode))
+		return;
+	mutex_lock(&t->lock);
+	gone = put_locked(t, inode);
+	if (gone)
+		leave_to_others(t, inode);
+	mutex_unlock(&t->lock);
+	if (gone && vol->prune)
+		vol->prune(vol, 0);
 }
 
 void inode_forget(struct inode *inode, uint64_t n)
@@ -133,8 +174,7 @@ void inode_forget(struct inode *inode, uint64_t n)
 	/* What may take time is not for the thread that receives. */
 	if (gone &&
 	    (inode->slow_destroy || !address_space_is_empty(&inode->mapping))) {
-		list_add(&t->graves, &inode->link);
-		vmstat_inc(vol->mm, NR_INODES_DYING); /* writers wait for it */
+		leave_to_others(t, inode);
 		gone = false;
 		later = true;
 	}
@@ -142,13 +182,15 @@ void inode_forget(struct inode *inode, uint64_t n)
 	if (gone)
 		finish(inode);
 	if (later && vol->prune)
-		vol->prune(vol, 0); /* it calls inode_bury() */
+		vol->prune(vol, 0); /* it calls inode_tidy() */
 }
 
-void inode_bury(struct volume *vol)
+void inode_tidy(struct volume *vol)
 {
 	struct inode_table *t = &vol->inodes;
 
+	if (vol->ops->tidy)
+		vol->ops->tidy(vol);
 	mutex_lock(&t->lock);
 	while (!list_empty(&t->graves)) {
 		struct inode *inode =
@@ -198,7 +240,7 @@ void inode_drop_all(struct volume *vol)
 	struct inode_table *t = &vol->inodes;
 	struct inode *inode;
 
-	inode_bury(vol);
+	inode_tidy(vol);
 	mutex_lock(&t->lock);
 	while ((inode = first_of(t))) {
 		list_del(&inode->link);

@@ -69,12 +69,17 @@ void inode_join(struct inode_table *t, struct inode *inode, bool lookup)
 /* One more ref of an inode that has one, of either kind. */
 void inode_ref(struct inode *inode);
 void inode_put(struct inode *inode);
+/* The same where nothing may block: what comes after the last is left to others. */
+void inode_put_later(struct inode *inode);
 
 /* The kernel gives n of its refs back. */
 void inode_forget(struct inode *inode, uint64_t n);
 
-/* Destroy what inode_forget() left to a thread that may block. */
-void inode_bury(struct volume *vol);
+/*
+ * Do what was left to a thread that may block: destroy what inode_forget() and
+ * inode_put_later() did not, and volume_ops.tidy.
+ */
+void inode_tidy(struct volume *vol);
 
 /*
  * Up to max inodes that only the kernel holds, the oldest first, moved behind

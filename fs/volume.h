@@ -151,6 +151,11 @@ struct volume_ops {
 	bool (*inode_unused)(struct inode *inode);
 	/* The rest: pages dropped, memory freed. */
 	void (*inode_destroy)(struct inode *inode);
+	/*
+	 * What was left to a thread that may block, after a call of
+	 * volume.prune. May be NULL.
+	 */
+	void (*tidy)(struct volume *vol);
 
 	/* the volume --------------------------------------------------------- */
 	int (*statfs)(struct volume *vol, struct statvfs *st);
@@ -216,7 +221,7 @@ struct volume {
 	struct list_head open_files, open_dirs; /* (opens_lock) */
 	struct control *control;		/* NULL with control=off (C) */
 	/*
-	 * Ask the kernel to let go of so many inodes, and call inode_bury(), on
+	 * Ask the kernel to let go of so many inodes, and call inode_tidy(), on
 	 * a thread of its own (fs/fuse_notify.c). Never blocks.
 	 */
 	void (*prune)(struct volume *vol, unsigned long nr);

@@ -50,6 +50,7 @@ struct fake_file {
 struct fake_fd {
 	bool open, direct;
 	struct fake_file *file; /* NULL: of none */
+	unsigned int nr_io;	/* under way with this number */
 };
 
 static struct {
@@ -286,12 +287,25 @@ static struct fake_fd *fake_fd(int fd)
 
 void sim_fd_replace(int number, int fd)
 {
+	unsigned int nr_io = fake_fd(number)->nr_io;
+
 	*fake_fd(number) = *fake_fd(fd);
+	fake_fd(number)->nr_io = nr_io;
 }
 
+/* The number may be another file's before what is under way has come to it. */
 void sim_fd_close(int fd)
 {
+	if (fake_fd(fd)->nr_io > 0)
+		sim_fail("descriptor %d is closed with I/O under way", fd);
 	fake_fd(fd)->open = false;
+}
+
+static void count_io(const struct op *op, int change)
+{
+	op->file->nr_io += (unsigned int)change;
+	if (op->io->fd >= SIM_FD_FIRST)
+		fake_fd(op->io->fd)->nr_io += (unsigned int)change;
 }
 
 void sim_disk_set_room(uint64_t blocks)
@@ -642,7 +656,7 @@ void page_io_device_queue(struct page_io_device *e, struct page_io *io)
 	io->result = 0;
 	check_alone_in(e->queued, op);
 	check_alone_in(e->active, op);
-	op->file->nr_io++;
+	count_io(op, 1);
 	op->next = e->queued;
 	e->queued = op;
 	mutex_unlock(&e->lock);
@@ -694,7 +708,7 @@ void page_io_device_do(struct page_io_device *e, struct page_io *io)
 	struct op *op = op_new(&w.io);
 	check_alone_in(e->queued, op);
 	check_alone_in(e->active, op);
-	op->file->nr_io++;
+	count_io(op, 1);
 	op->next = e->active;
 	e->active = op;
 	cond_signal(&e->work);
@@ -759,7 +773,7 @@ static void engine_main(void *arg)
 			struct page_io *io = op->io;
 
 			*next = op->next;
-			op->file->nr_io--;
+			count_io(op, -1);
 			free(op);
 			mutex_unlock(&e->lock);
 			sim_no_sleep_begin();

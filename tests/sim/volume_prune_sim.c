@@ -42,7 +42,7 @@ static void pruner_main(void *arg)
 		wv->prune_wanted = 0;
 		wv->prune_called = false;
 		mutex_unlock(&wv->prune_lock);
-		inode_bury(wv->vol);
+		inode_tidy(wv->vol);
 		prune_some(wv, wanted);
 		os_sleep_ns(5 * NSEC_PER_MSEC);
 		mutex_lock(&wv->prune_lock);
