@@ -160,6 +160,20 @@ static unsigned int max_background(const struct session *s)
 	return min_of(max_of(held, 4u), (unsigned int)MAX_BACKGROUND);
 }
 
+/*
+ * The kernel drops its copies before and after a direct write; but of one that it
+ * does not wait for (io_submit(2)) only before: a reader who comes in between
+ * leaves a copy there that is old for ever. Where there are copies, it waits.
+ */
+static void choose_async_dio(const struct volume *vol,
+			     struct fuse_conn_info *conn)
+{
+	if (vol->cache == CACHE_USER)
+		want(conn, FUSE_CAP_ASYNC_DIO);
+	else
+		fuse_unset_feature_flag(conn, FUSE_CAP_ASYNC_DIO);
+}
+
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct session *s = userdata;
@@ -170,7 +184,6 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 		want(conn, FUSE_CAP_POSIX_ACL);
 	want(conn, FUSE_CAP_DONT_MASK); /* a default ACL takes its place */
 	want(conn, FUSE_CAP_ASYNC_READ);
-	want(conn, FUSE_CAP_ASYNC_DIO);
 	want(conn, FUSE_CAP_PARALLEL_DIROPS);
 	want(conn, FUSE_CAP_READDIRPLUS);
 	want(conn, FUSE_CAP_READDIRPLUS_AUTO);
@@ -182,6 +195,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	fuse_unset_feature_flag(conn, FUSE_CAP_SPLICE_WRITE);
 	fuse_unset_feature_flag(conn, FUSE_CAP_SPLICE_MOVE);
 	fuse_unset_feature_flag(conn, FUSE_CAP_AUTO_INVAL_DATA);
+	choose_async_dio(s->vol, conn);
 	if (s->vol->cache == CACHE_WRITEBACK)
 		want(conn, FUSE_CAP_WRITEBACK_CACHE);
 	else
