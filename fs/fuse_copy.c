@@ -71,34 +71,19 @@ bool copy_release(fuse_req_t req, const struct fuse_file_info *fi)
 }
 
 /*
- * cache=auto: what is read is kept by the kernel, as a hit there costs no round
- * trip: eight times as fast here. Writes of such a file come through the
- * kernel's pages, which costs them nothing that could be measured (4 KiB; with
- * several writers it gains). What is only written comes to us directly: then
- * nothing is copied twice, no copy is left behind, and writers run in parallel.
+ * Who opens a file for direct I/O while another has it mapped for writing loses
+ * one of two stores to a page: a write(2) goes past the kernel's copy, which is
+ * dirty, and is written over it later. Nobody says when a file is mapped, and who
+ * opened it directly stays direct: so where the kernel keeps copies at all, every
+ * open is through them, also when there are more of them than there is room for
+ * (they are held back then, fs/copy_wait.c). A read that hits there costs no round
+ * trip, and that of a write costs the same.
  */
-static bool is_direct(const struct volume *vol, int flags)
-{
-	switch (vol->cache) {
-	case CACHE_USER:
-		return true;
-	case CACHE_AUTO:
-		return (flags & O_ACCMODE) == O_WRONLY;
-	case CACHE_KERNEL:
-	case CACHE_WRITEBACK:
-	case NR_CACHE_MODES:
-		break;
-	}
-	return false;
-}
-
-void copy_choose(struct inode *inode, int flags, struct fuse_file_info *fi)
+void copy_choose(struct inode *inode, struct fuse_file_info *fi)
 {
 	struct session *s = inode->vol->session;
 
-	fi->direct_io = is_direct(inode->vol, flags) ||
-			(inode->vol->cache != CACHE_WRITEBACK &&
-			 kernel_copies_over(&inode->vol->fs->copies));
+	fi->direct_io = inode->vol->cache == CACHE_USER;
 	fi->parallel_direct_writes = fi->direct_io;
 	/* Others have changed it behind our back: what the kernel has is old. */
 	fi->keep_cache = !atomic_exchange(&inode->stale_copies, false);

@@ -27,7 +27,7 @@ static inline bool copy_is_kept(const struct fuse_file_info *fi)
 	return fi->lock_owner == 0;
 }
 
-/* How the kernel is to treat a file that is being opened with flags. */
-void copy_choose(struct inode *inode, int flags, struct fuse_file_info *fi);
+/* How the kernel is to treat a file that is being opened. */
+void copy_choose(struct inode *inode, struct fuse_file_info *fi);
 
 #endif

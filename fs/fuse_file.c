@@ -17,7 +17,7 @@ static void fill_file_info(struct fuse_file_info *fi, struct open_file *file,
 		.flags = flags,
 		.fh = (uintptr_t)file,
 	};
-	copy_choose(file->inode, flags, fi);
+	copy_choose(file->inode, fi);
 }
 
 static struct open_file *file_of(uint64_t fh)
