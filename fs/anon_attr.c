@@ -32,7 +32,9 @@ static blkcnt_t blocks_of(struct inode *inode)
 {
 	if (!S_ISREG(inode->type))
 		return 0;
-	return (blkcnt_t)address_space_nr_entries(&inode->mapping) * SECTORS;
+	return inode_nr_sectors(
+		inode,
+		(blkcnt_t)address_space_nr_entries(&inode->mapping) * SECTORS);
 }
 
 /*

@@ -10,7 +10,13 @@
 
 #include <limits.h>
 
-enum message_type { TAKER_HELLO, TAKER_MOUNTED, TAKER_UNMOUNTING, TAKER_TAKE };
+enum message_type {
+	TAKER_HELLO,
+	TAKER_MOUNTED,
+	TAKER_UNMOUNTING,
+	TAKER_TAKE,
+	TAKER_LOOK,
+};
 
 /* Where the process finds its end of the conversation. */
 enum { TAKER_FD = 3 };
@@ -24,8 +30,9 @@ struct message {
 	uint64_t chunk;	 /* HELLO */
 	union {
 		char path[PATH_MAX];
-		struct copy_order orders[COPY_ORDERS];
+		struct copy_order orders[COPY_ORDERS]; /* TAKE; LOOK: one */
 	};
+	struct kernel_view view; /* of an answer to LOOK */
 };
 
 #endif

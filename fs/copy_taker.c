@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST_URGENT = -20, PATIENCE_MS = 2000 };
+enum { MOST_URGENT = -20, PATIENCE_MS = 2000, LOOK_PATIENCE_MS = 100 };
 
 /* Not in the C library of today. */
 #define NR_CLOSE_RANGE 436
@@ -213,5 +213,23 @@ int copy_taker_take(struct copy_taker *t, struct copy_order *orders,
 	mutex_unlock(&t->lock);
 	if (!err)
 		memcpy(orders, m.orders, nr * sizeof(*orders));
+	return err;
+}
+
+int copy_taker_look(struct copy_taker *t, const struct copy_order *order,
+		    struct kernel_view *view)
+{
+	struct message m = { .type = TAKER_LOOK, .nr = 1 };
+	int err;
+
+	for (int n = 0; !mutex_trylock(&t->lock); n++) {
+		if (n == LOOK_PATIENCE_MS)
+			return -EAGAIN;
+		os_sleep_ns(NSEC_PER_MSEC);
+	}
+	m.orders[0] = *order;
+	err = ask(t, &m);
+	mutex_unlock(&t->lock);
+	*view = m.view;
 	return err;
 }

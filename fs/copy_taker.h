@@ -18,7 +18,7 @@
  *				 (fs/fuse_copy.c)
  *	open(O_SYNC)		 is told not to keep what the kernel has of the
  *				 file: all of it is written back and dropped
- *	cachestat()		 says what is left
+ *	cachestat()		 says what is left, and what is dirty
  *
  * It needs CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH, not just in a user namespace,
  * and Linux 6.5 for cachestat(2).
@@ -72,6 +72,13 @@ void copy_taker_unmounting(struct copy_taker *t, unsigned int mount);
  */
 int copy_taker_take(struct copy_taker *t, struct copy_order *orders,
 		    unsigned int nr);
+
+/*
+ * Look at the file and the range of an order. 0; -EAGAIN: it is busy taking copies
+ * back; or -errno. Waits for no more than an answer that needs nobody else.
+ */
+int copy_taker_look(struct copy_taker *t, const struct copy_order *order,
+		    struct kernel_view *view);
 
 /*
  * The calling thread shall not wait for a CPU behind those whose pages it takes

@@ -50,15 +50,22 @@ static int clone_mount(const char *path)
 	return root;
 }
 
-/* Pages in the kernel's cache, or -errno. */
-static int64_t count_pages(int fd, uint64_t offset, uint64_t len)
+/* Of pages in the kernel's cache. 0 or -errno. */
+static int cache_stat(int fd, uint64_t offset, uint64_t len,
+		      struct stat_result *result)
 {
 	struct stat_range range = { offset, len };
-	struct stat_result result;
 
-	if (syscall(NR_CACHESTAT, fd, &range, &result, 0) < 0)
-		return -errno;
-	return (int64_t)result.nr_cache;
+	return syscall(NR_CACHESTAT, fd, &range, result, 0) < 0 ? -errno : 0;
+}
+
+/* How many there are, or -errno. */
+static int64_t count_pages(int fd, uint64_t offset, uint64_t len)
+{
+	struct stat_result result;
+	int err = cache_stat(fd, offset, len, &result);
+
+	return err ? err : (int64_t)result.nr_cache;
 }
 
 /* --- the process ------------------------------------------------------------ */
@@ -190,6 +197,81 @@ static void take(struct taker *t, struct copy_order *o)
 		o->nr_left = (uint32_t)left;
 }
 
+/* Pages of it that are dirty or under write-back; none if it cannot be told. */
+static uint64_t nr_unwritten(int fd, uint64_t first, uint64_t nr)
+{
+	struct stat_result result;
+
+	if (cache_stat(fd, first << PAGE_SHIFT, nr << PAGE_SHIFT, &result) < 0)
+		return 0;
+	return result.nr_dirty + result.nr_writeback;
+}
+
+/* The first of [first, first + nr), of which some are, by bisection. */
+static uint64_t first_unwritten(int fd, uint64_t first, uint64_t nr)
+{
+	while (nr > 1) {
+		uint64_t half = nr / 2;
+
+		if (nr_unwritten(fd, first, half) > 0) {
+			nr = half;
+		} else {
+			first += half;
+			nr -= half;
+		}
+	}
+	return first;
+}
+
+/* How many of [first, first + nr) are without a gap; the first one is. */
+static uint64_t run_unwritten(int fd, uint64_t first, uint64_t nr)
+{
+	uint64_t least = 1, most = nr;
+
+	while (least < most) {
+		uint64_t try = most - (most - least) / 2;
+
+		if (nr_unwritten(fd, first, try) >= try)
+			least = try;
+		else
+			most = try - 1;
+	}
+	return least;
+}
+
+/*
+ * The size is the one that the kernel has: without asking plimsoll, which waits
+ * for this answer.
+ */
+static int look(struct taker *t, const struct copy_order *o,
+		struct kernel_view *view)
+{
+	uint64_t first = o->offset >> PAGE_SHIFT, nr, end;
+	struct statx st;
+	int fd = -1;
+
+	if (o->mount < COPY_TAKER_MOUNTS && t->mounts[o->mount] >= 0)
+		fd = open_idle(t, o);
+	if (fd < 0)
+		return -ESTALE;
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_SIZE, &st) <
+	    0)
+		return -errno;
+	*view = (struct kernel_view){ .size = st.stx_size };
+	end = pages_of(st.stx_size);
+	if (o->len > 0)
+		end = min_of(end, pages_of(o->offset + o->len));
+	nr = end > first ? end - first : 0;
+	if (nr == 0 || nr_unwritten(fd, first, nr) == 0)
+		return 0;
+	view->start = first_unwritten(fd, first, nr);
+	view->end =
+		view->start + run_unwritten(fd, view->start, end - view->start);
+	view->start <<= PAGE_SHIFT;
+	view->end <<= PAGE_SHIFT;
+	return 0;
+}
+
 static void forget_mount(struct taker *t, uint32_t n)
 {
 	if (n < COPY_TAKER_MOUNTS && t->mounts[n] >= 0) {
@@ -277,6 +359,10 @@ static void obey(struct taker *t, struct message *m)
 	case TAKER_TAKE:
 		for (uint32_t i = 0; i < m->nr && i < COPY_ORDERS; i++)
 			take(t, &m->orders[i]);
+		close_node(t);
+		break;
+	case TAKER_LOOK:
+		m->err = look(t, &m->orders[0], &m->view);
 		close_node(t);
 		break;
 	}

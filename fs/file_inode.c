@@ -282,6 +282,7 @@ static void merge_file_state(struct file_inode *fi, struct stat *st)
 			st->st_blocks,
 			(blkcnt_t)min_of(pages * (PAGE_SIZE / 512),
 					 ((uint64_t)st->st_size + 511) / 512));
+	st->st_blocks = inode_nr_sectors(inode, st->st_blocks);
 	fi->times_shown = true;
 	if (fi->times_dirty) {
 		st->st_mtim = fi->mtime;

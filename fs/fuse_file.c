@@ -2,6 +2,7 @@
 #include "fs/fuse_copy.h"
 
 #include "fs/io_path.h"
+#include "fs/seek.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -430,8 +431,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 
 static void run_lseek(struct request *rq)
 {
-	int64_t at =
-		rq->vol->ops->seek(rq->inode, rq->offset, args_of(rq)->flags);
+	int64_t at = seek_find(rq->inode, rq->offset, args_of(rq)->flags);
 
 	if (at < 0) {
 		op_end_err(rq, (int)at);

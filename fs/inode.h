@@ -91,6 +91,19 @@ unsigned int inode_oldest_held(struct volume *vol, uint64_t *nodeids,
 /* Destroy them all, whoever holds them: the mount is gone. */
 void inode_drop_all(struct volume *vol);
 
+/*
+ * What stat(2) is to say where nr sectors of 512 bytes are known: not 0 where the
+ * kernel may have pages that were not handed over. Who copies files takes one
+ * without any for a single hole.
+ */
+static inline blkcnt_t inode_nr_sectors(struct inode *inode, blkcnt_t nr)
+{
+	if (nr == 0 && atomic_load(&inode->size) > 0 &&
+	    kernel_copies_may_be_dirty(inode))
+		nr = PAGE_SIZE / 512;
+	return nr;
+}
+
 /* What the kernel calls it. */
 static inline uint64_t inode_nodeid(const struct inode *inode)
 {

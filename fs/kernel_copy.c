@@ -136,6 +136,17 @@ static void drop(struct kernel_copies *k, struct copy_extent *e)
 	kmem_cache_free(&k->extents, e);
 }
 
+/* How the taker finds the file, and we the order's. */
+static void order_init(struct copy_order *o, const struct inode *inode)
+{
+	*o = (struct copy_order){
+		.mount = inode->vol->number,
+		.nodeid = inode_nodeid(inode),
+		.generation = (uint32_t)inode->mapping.id,
+		.mapping = inode->mapping.id,
+	};
+}
+
 /* What there is room for. */
 static unsigned long room(struct kernel_copies *k)
 {
@@ -147,12 +158,6 @@ static unsigned long room(struct kernel_copies *k)
 bool kernel_copies_fit(struct kernel_copies *k)
 {
 	return atomic_load_explicit(&k->nr, memory_order_relaxed) <= room(k);
-}
-
-bool kernel_copies_over(struct kernel_copies *k)
-{
-	return atomic_load_explicit(&k->nr, memory_order_relaxed) >
-	       room(k) + k->slack;
 }
 
 void kernel_copies_disable(struct kernel_copies *k)
@@ -237,6 +242,26 @@ bool kernel_copies_taking(struct kernel_copies *k, struct inode *inode,
 	return taking;
 }
 
+bool kernel_copies_may_be_dirty(struct inode *inode)
+{
+	return atomic_load(&inode->copies.nr_writers) > 0;
+}
+
+int kernel_copies_look(struct kernel_copies *k, const struct inode *inode,
+		       uint64_t offset, uint64_t len, struct kernel_view *view)
+{
+	struct copy_order o;
+	int err = -ENOTSUP;
+
+	order_init(&o, inode);
+	o.offset = offset & ~PAGE_MASK;
+	o.len = len ? len + (offset & PAGE_MASK) : 0;
+	if (k->taker && !atomic_load(&k->off))
+		err = k->look(k->taker, &o, view);
+	vmstat_inc(inode->vol->mm, err ? COPY_LOOK_FAILED : COPY_LOOK);
+	return err;
+}
+
 void kernel_copies_opened(struct inode *inode, bool for_writing)
 {
 	atomic_fetch_add(&inode->copies.nr_open, 1);
@@ -282,17 +307,12 @@ static void order_of(const struct copy_extent *e, struct copy_order *o)
 	bool all = is_first(e) && e->inode->copies.all;
 	uint64_t bytes = (uint64_t)COPY_EXTENT_PAGES << PAGE_SHIFT;
 
-	*o = (struct copy_order){
-		.mount = e->inode->vol->number,
-		.nodeid = inode_nodeid(e->inode),
-		.generation = (uint32_t)e->inode->mapping.id,
-		.offset = e->index * bytes,
-		.len = all ? 0 : bytes,
-		.mapping = e->inode->mapping.id,
-		.index = e->index,
-		.how = how_to_take(e),
-		.nr_left = (uint32_t)e->nr,
-	};
+	order_init(o, e->inode);
+	o->offset = e->index * bytes;
+	o->len = all ? 0 : bytes;
+	o->index = e->index;
+	o->how = how_to_take(e);
+	o->nr_left = (uint32_t)e->nr;
 }
 
 /* The oldest, up to nr pages of them; how many orders that makes. */
@@ -540,6 +560,7 @@ int kernel_copies_start(struct kernel_copies *k, struct mm *mm,
 	*k = (struct kernel_copies){
 		.mm = mm,
 		.take = copy_taker_take,
+		.look = copy_taker_look,
 		.max = pages - pages / MAX_SHARE,
 		.transit = min_of(pages / TRANSIT_SHARE, TRANSIT_MAX),
 		.slack = min_of(pages / SLACK_SHARE, SLACK_MAX),

@@ -79,12 +79,24 @@ struct copy_order {
 	uint32_t nr_left;     /* answer: pages that are still there */
 };
 
+/*
+ * What the kernel has of a part of a file that was not handed over, or not answered
+ * yet: the first pages next to each other; start == end: nothing. And the size.
+ */
+struct kernel_view {
+	uint64_t start, end; /* bytes, of whole pages */
+	uint64_t size;
+};
+
 struct kernel_copies {
 	struct mm *mm;
 	struct copy_taker *taker; /* NULL: copies are not counted */
 	/* copy_taker_take(), or a test's. */
 	int (*take)(struct copy_taker *t, struct copy_order *orders,
 		    unsigned int nr);
+	/* copy_taker_look(), likewise. */
+	int (*look)(struct copy_taker *t, const struct copy_order *order,
+		    struct kernel_view *view);
 	unsigned long max;     /* pages the balloon may have */
 	unsigned long min;     /* ... and always has */
 	unsigned long transit; /* ... of them for reads not seen yet */
@@ -126,8 +138,6 @@ void kernel_copies_stop(struct kernel_copies *k);
 bool kernel_copies_charge(struct kernel_copies *k, struct inode *inode,
 			  uint64_t first, unsigned int nr);
 bool kernel_copies_fit(struct kernel_copies *k);
-/* So many more than there is room for that no further file should be kept. */
-bool kernel_copies_over(struct kernel_copies *k);
 /* The taker turned out to be of no use: nothing is charged from now on. */
 void kernel_copies_disable(struct kernel_copies *k);
 
@@ -137,6 +147,20 @@ void kernel_copies_disable(struct kernel_copies *k);
  */
 bool kernel_copies_taking(struct kernel_copies *k, struct inode *inode,
 			  uint64_t first, unsigned int nr);
+
+/*
+ * Can there be pages of it in the kernel that are dirty? Not without somebody who
+ * has it open for writing: a mapping is one, too.
+ */
+bool kernel_copies_may_be_dirty(struct inode *inode);
+
+/*
+ * Ask the kernel what it has of [offset, +len) of the inode (len 0: to the end of
+ * the file) that we do not have. 0; -EAGAIN if the one who can ask is busy, or
+ * -errno: nobody knows. Blocks, for an instant.
+ */
+int kernel_copies_look(struct kernel_copies *k, const struct inode *inode,
+		       uint64_t offset, uint64_t len, struct kernel_view *view);
 
 /*
  * So many bytes that were dirty in the kernel have arrived, and there is no

@@ -142,10 +142,13 @@
 	X(COPY_TAKE_UNMAP, copy_take_unmap)                   \
 	X(COPY_TAKEN, copy_taken)                             \
 	X(COPY_TAKE_FAILED, copy_take_failed)                 \
+	X(COPY_LOOK, copy_look)                               \
+	X(COPY_LOOK_FAILED, copy_look_failed)                 \
 	X(COPY_WAIT, copy_wait)                               \
 	X(COPY_RECEIVE, copy_receive)                         \
 	X(COPY_TAKER_DIED, copy_taker_died)                   \
 	X(COPY_OVER, copy_over)                               \
+	X(SEEK_ALL_DATA, seek_all_data)                       \
 	X(REPLY_HANDED_OVER, reply_handed_over)               \
 	X(INODE_PRUNE_ASKED, inode_prune_asked)               \
 	X(INODE_FORGOTTEN, inode_forgotten)                   \

@@ -30,6 +30,21 @@ int copy_taker_take(struct copy_taker *t, struct copy_order *orders,
 	return atomic_load(&t->dead) ? -EIO : 0;
 }
 
+/* Nothing is dirty here, but it need not know. */
+int copy_taker_look(struct copy_taker *t, const struct copy_order *order,
+		    struct kernel_view *view)
+{
+	(void)t;
+	os_sleep_ns(sim_between(1, NSEC_PER_MSEC));
+	if (sim_chance(10))
+		return -EAGAIN;
+	*view = (struct kernel_view){ .start = order->offset,
+				      .end = order->offset };
+	if (sim_chance(20))
+		view->end += PAGE_SIZE;
+	return 0;
+}
+
 void copy_taker_hurry(void)
 {
 }

@@ -7,6 +7,7 @@
 #include "tests/sim/volume_call.h"
 
 #include "fs/io_path.h"
+#include "fs/seek.h"
 #include "tests/sim/sim.h"
 
 #include <errno.h>
@@ -254,8 +255,7 @@ static void run_seek(struct request *rq)
 {
 	struct call *call = call_of(rq);
 
-	call_end_err(rq,
-		     rq->vol->ops->seek(rq->inode, call->ino, call->whence));
+	call_end_err(rq, seek_find(rq->inode, call->ino, call->whence));
 }
 
 int64_t front_seek(struct client *c, struct inode *inode, uint64_t offset,
