@@ -1,4 +1,4 @@
-/* backing.c - handles where there are some, descriptors where not. */
+/* backing.c - who a file is, and how it is opened again. */
 #include "fs/backing.h"
 
 #include "fs/file_volume.h"
@@ -7,37 +7,48 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <xxhash.h>
 
 void backing_identify(struct file_volume *fv, int path_fd,
 		      const struct statx *st, struct backing_id *id)
 {
+	bool has_handle;
+
 	*id = (struct backing_id){
 		.dev = makedev(st->stx_dev_major, st->stx_dev_minor),
 		.ino = st->stx_ino,
+		.mount = S_ISDIR(st->stx_mode) ? st->stx_mnt_id : 0,
 		.path_fd = -1,
 	};
-	/* A handle is opened through the root: the same mount only. */
-	if (!fv->has_handles || st->stx_mnt_id != fv->mnt_id ||
-	    !backing_get_handle(path_fd, id))
+	has_handle = backing_get_handle(path_fd, id);
+	/* It would be opened through the root: for the same mount only. */
+	if (!has_handle || !fv->has_handles || st->stx_mnt_id != fv->mnt_id)
 		id->path_fd = path_fd;
 }
 
 bool backing_id_equal(const struct backing_id *a, const struct backing_id *b)
 {
-	return a->dev == b->dev && a->ino == b->ino &&
-	       a->handle_type == b->handle_type &&
-	       a->handle_bytes == b->handle_bytes &&
+	if (a->dev != b->dev || a->mount != b->mount ||
+	    a->handle_bytes != b->handle_bytes)
+		return false;
+	if (a->handle_bytes == 0)
+		return a->ino == b->ino;
+	return a->handle_type == b->handle_type &&
 	       memcmp(a->handle, b->handle, a->handle_bytes) == 0;
 }
 
 uint64_t backing_id_hash(const struct backing_id *id)
 {
-	return (id->ino ^ id->dev << 40) * 0x9e3779b97f4a7c15u;
+	uint64_t seed = id->dev ^ id->mount << 32;
+
+	if (id->handle_bytes > 0)
+		return XXH3_64bits_withSeed(id->handle, id->handle_bytes, seed);
+	return XXH3_64bits_withSeed(&id->ino, sizeof(id->ino), seed);
 }
 
 int backing_open(struct file_volume *fv, const struct backing_id *id, int flags)
 {
-	if (id->handle_bytes > 0)
+	if (id->path_fd < 0)
 		return backing_open_handle(fv->root_fd, id, flags);
 	if (flags & O_PATH)
 		return id->path_fd;

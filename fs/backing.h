@@ -24,10 +24,19 @@ struct file_volume;
 /* Handles up to this many bytes are kept; ext4 needs 8, XFS 12, btrfs 20. */
 #define BACKING_HANDLE_MAX 40
 
-/* What a file is recognised by. */
+/*
+ * What a file is recognised by: its file system and its handle, by whatever
+ * mount and name it was found. A directory's mount counts as well: what is
+ * mounted below it differs.
+ *
+ * How it is opened again is another question: what was found on the mount of
+ * the backing directory itself by the handle, anything else by a descriptor,
+ * which also stands for what its mount allows.
+ */
 struct backing_id {
-	uint64_t dev, ino;
-	int path_fd; /* kept open, or -1: there is a handle */
+	uint64_t dev, ino; /* when it became known */
+	uint64_t mount;	   /* of a directory; else 0 */
+	int path_fd;	   /* kept open, or -1: opened by its handle */
 	int32_t handle_type;
 	uint8_t handle_bytes; /* 0: none */
 	uint8_t handle[BACKING_HANDLE_MAX];
@@ -42,7 +51,7 @@ struct backing_fds {
 
 /*
  * Identify the file behind an O_PATH descriptor. The descriptor becomes part
- * of the id if there is no handle to be had, else it stays the caller's.
+ * of the id if it cannot be opened by a handle, else it stays the caller's.
  */
 void backing_identify(struct file_volume *fv, int path_fd,
 		      const struct statx *st, struct backing_id *id);

@@ -178,6 +178,42 @@ int file_dir_make(struct inode *dir, const struct dir_make *make,
 	return err;
 }
 
+/* The same file, as it is seen on the mount of the directory. */
+static int open_there(const struct file_inode *fi, struct file_inode *dir)
+{
+	struct file_volume *fv = file_volume_of(dir);
+	int fd, mount_fd;
+
+	if (fi->id.handle_bytes == 0 || fi->id.dev != dir->id.dev)
+		return -EXDEV;
+	mount_fd = backing_open(fv, &dir->id, O_RDONLY | O_DIRECTORY);
+	if (mount_fd < 0)
+		return mount_fd;
+	fd = backing_open_handle(mount_fd, &fi->id, O_PATH);
+	backing_close(mount_fd);
+	return fd;
+}
+
+/*
+ * A file that is opened through another mount than the directory gets a name
+ * there all the same, if it lies on that file system.
+ */
+static int link_there(const struct file_inode *fi, int fd,
+		      struct file_inode *dir, int dir_fd, const char *name)
+{
+	int err = backing_link(fd, dir_fd, name);
+	int there;
+
+	if (err != -EXDEV)
+		return err;
+	there = open_there(fi, dir);
+	if (there < 0)
+		return err;
+	err = backing_link(there, dir_fd, name);
+	backing_close(there);
+	return err;
+}
+
 int file_dir_link(struct inode *inode, struct inode *dir, const char *name,
 		  struct dir_entry *entry)
 {
@@ -189,7 +225,8 @@ int file_dir_link(struct inode *inode, struct inode *dir, const char *name,
 	dir_fd = file_inode_path_get(file_inode(dir));
 	err = dir_fd;
 	if (dir_fd >= 0) {
-		err = backing_link(fd, dir_fd, name);
+		err = link_there(file_inode(inode), fd, file_inode(dir), dir_fd,
+				 name);
 		if (!err)
 			err = lookup_made(file_volume(dir->vol), dir_fd, name,
 					  false, entry);

@@ -6,6 +6,9 @@
  *   (2) It goes if it has no pages worth keeping, or no name.
  *   (3) An inode taken off the idle list by the shrinker, while its pages are
  *       dropped, has a ref.
+ *   (4) What is no directory is one inode by whatever mount it is found. It is
+ *       opened through the backing directory's own if it was found there, else
+ *       through one that lets it be written if there is one.
  */
 #include "fs/file_inode.h"
 
@@ -111,6 +114,7 @@ static struct file_inode *create(struct file_volume *fv,
 		   &file_aops, &fv->vol.writeback);
 	fi->inode.slow_destroy = id->path_fd >= 0;
 	fi->id = *id;
+	fi->way = st->stx_mnt_id;
 	list_init(&fi->hash_link);
 	list_init(&fi->grown_link);
 	list_init(&fi->left_link);
@@ -129,6 +133,30 @@ static void destroy(struct file_inode *fi)
 	if (fi->id.path_fd >= 0)
 		backing_close(fi->id.path_fd);
 	kmem_cache_free(&file_volume_of(fi)->inode_cache, fi);
+}
+
+static bool is_read_only(int fd)
+{
+	struct statvfs st;
+
+	return backing_statfs(fd, &st) == 0 && (st.f_flag & ST_RDONLY);
+}
+
+/*
+ * It was found on another mount than the one it is opened through (4). The
+ * number of the descriptor stays, which others may be using.
+ */
+static void learn_way(struct file_inode *fi, int path_fd, uint64_t mount)
+{
+	uint64_t own = file_volume_of(fi)->mnt_id;
+
+	mutex_lock(&fi->attr_lock);
+	if (fi->way != mount && fi->way != own &&
+	    (mount == own ||
+	     (is_read_only(fi->id.path_fd) && !is_read_only(path_fd))) &&
+	    backing_replace(fi->id.path_fd, path_fd) == 0)
+		fi->way = mount;
+	mutex_unlock(&fi->attr_lock);
 }
 
 struct file_inode *file_inode_get(struct file_volume *fv, int path_fd,
@@ -165,6 +193,8 @@ struct file_inode *file_inode_get(struct file_volume *fv, int path_fd,
 		fresh->id.path_fd = -1; /* closed below */
 		destroy(fresh);
 	}
+	if (path_fd >= 0 && fi->id.path_fd >= 0 && id.mount == 0)
+		learn_way(fi, path_fd, st->stx_mnt_id);
 	if (path_fd >= 0)
 		backing_close(path_fd);
 	return fi;

@@ -2,9 +2,9 @@
  * file_inode.h - an inode of a file volume.
  *
  * With neither a kernel ref nor one of ours, an inode that has pages stays on
- * the idle list until reclaim wants them. The file itself is found again by its
- * file handle, or, where the file system has none, by an O_PATH descriptor that
- * the inode keeps.
+ * the idle list until reclaim wants them. The file itself is opened again by its
+ * file handle, or, where the file system has none and on other mounts than that
+ * of the backing directory, by an O_PATH descriptor that the inode keeps.
  */
 #ifndef FS_FILE_INODE_H
 #define FS_FILE_INODE_H
@@ -22,6 +22,7 @@ struct file_volume;
 struct file_inode {
 	struct inode inode;
 	struct backing_id id;	    /* (C) */
+	uint64_t way;		    /* the mount it is opened through (A) */
 	struct list_head hash_link; /* (T) */
 	_Atomic bool has_suid;	    /* set-id bits, when last looked at */
 
