@@ -23,7 +23,7 @@ enum { NR_HANDLES = 64, HANDLE_BYTES = 32768 };
 
 enum { NR_NODES_MAX = 192 };
 
-/* Inode numbers that no volume gives out, nor any SOURCE. */
+/* Inode numbers that no volume gives out, see fs/number.h. */
 #define CONTROL_INO_FIRST (1ull << 62)
 
 struct node {

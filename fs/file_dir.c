@@ -12,6 +12,7 @@
 
 #include "fs/file.h"
 #include "fs/file_volume.h"
+#include "fs/number.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -22,10 +23,15 @@
 
 enum { EMFILE_TRIES = 50 };
 
+static uint64_t dev_of(const struct statx *x)
+{
+	return makedev(x->stx_dev_major, x->stx_dev_minor);
+}
+
 static void stat_of(const struct statx *x, struct stat *st)
 {
 	*st = (struct stat){
-		.st_dev = makedev(x->stx_dev_major, x->stx_dev_minor),
+		.st_dev = dev_of(x),
 		.st_ino = x->stx_ino,
 		.st_mode = x->stx_mode,
 		.st_nlink = x->stx_nlink,
@@ -62,9 +68,16 @@ static int open_name(struct file_volume *fv, int dir_fd, const char *name,
 	return err;
 }
 
-static int lookup_at(struct file_volume *fv, int dir_fd, const char *name,
+/* Is it on another mount than its directory, or file system? */
+static bool is_outside(const struct file_inode *dir, const struct statx *st)
+{
+	return st->stx_mnt_id != dir->id.mount || dev_of(st) != dir->id.dev;
+}
+
+static int lookup_at(struct file_inode *dir, int dir_fd, const char *name,
 		     struct dir_entry *entry)
 {
+	struct file_volume *fv = file_volume_of(dir);
 	struct file_inode *fi;
 	struct statx st;
 	int fd = open_name(fv, dir_fd, name, &st);
@@ -75,6 +88,8 @@ static int lookup_at(struct file_volume *fv, int dir_fd, const char *name,
 	fi = file_inode_get(fv, fd, &st, true, &err);
 	if (!fi)
 		return err;
+	if (is_outside(dir, &st))
+		atomic_store(&dir->leads_out, true);
 	entry->inode = &fi->inode;
 	stat_of(&st, &entry->attr);
 	file_inode_merge_attr(fi, &entry->attr);
@@ -89,7 +104,7 @@ int file_dir_lookup(struct inode *dir, const char *name,
 
 	if (dir_fd < 0)
 		return dir_fd;
-	err = lookup_at(file_volume(dir->vol), dir_fd, name, entry);
+	err = lookup_at(file_inode(dir), dir_fd, name, entry);
 	file_inode_path_put(file_inode(dir), dir_fd);
 	return err;
 }
@@ -129,10 +144,10 @@ static int make_at(int dir_fd, const struct dir_make *make)
 }
 
 /* Look up what was just made; unmake it if there is no memory to know it. */
-static int lookup_made(struct file_volume *fv, int dir_fd, const char *name,
+static int lookup_made(struct inode *dir, int dir_fd, const char *name,
 		       bool is_dir, struct dir_entry *entry)
 {
-	int err = lookup_at(fv, dir_fd, name, entry);
+	int err = lookup_at(file_inode(dir), dir_fd, name, entry);
 
 	if (err == -ENOMEM) {
 		backing_unlink(dir_fd, name, is_dir);
@@ -170,8 +185,8 @@ int file_dir_make(struct inode *dir, const struct dir_make *make,
 	err = make_at(dir_fd, &masked);
 	cred_restore(&make->caller);
 	if (!err)
-		err = lookup_made(file_volume(dir->vol), dir_fd, make->name,
-				  S_ISDIR(make->mode), entry);
+		err = lookup_made(dir, dir_fd, make->name, S_ISDIR(make->mode),
+				  entry);
 	if (!err)
 		take_extra_mode(make, entry);
 	file_inode_path_put(file_inode(dir), dir_fd);
@@ -228,8 +243,7 @@ int file_dir_link(struct inode *inode, struct inode *dir, const char *name,
 		err = link_there(file_inode(inode), fd, file_inode(dir), dir_fd,
 				 name);
 		if (!err)
-			err = lookup_made(file_volume(dir->vol), dir_fd, name,
-					  false, entry);
+			err = lookup_made(dir, dir_fd, name, false, entry);
 		file_inode_path_put(file_inode(dir), dir_fd);
 	}
 	file_inode_path_put(file_inode(inode), fd);
@@ -414,6 +428,36 @@ static mode_t type_of(unsigned char d_type)
 	return d_type == DT_UNKNOWN ? 0 : (mode_t)DTTOIF(d_type);
 }
 
+static bool is_dot(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/*
+ * The number that stat(2) will show. The directory has that of what a mount
+ * hides, and of a subvolume of btrfs another: these are looked at, where there
+ * are some.
+ */
+static uint64_t number_in(const struct file_dir_stream *s,
+			  const struct dirent64 *d)
+{
+	struct file_inode *dir = file_inode(s->stream.inode);
+	struct file_volume *fv = file_volume_of(dir);
+	uint64_t number = number_of(fv, dir->id.dev, d->d_ino);
+	struct statx st;
+	int fd;
+
+	if (!atomic_load(&dir->leads_out) || is_dot(d->d_name))
+		return number;
+	fd = backing_open_name(s->fd, d->d_name);
+	if (fd < 0)
+		return number;
+	if (backing_statx(fd, &st) == 0)
+		number = number_of(fv, dev_of(&st), st.stx_ino);
+	backing_close(fd);
+	return number;
+}
+
 int file_dir_read(struct dir_stream *stream, uint64_t offset,
 		  bool (*emit)(void *arg, const struct dir_name *name),
 		  void *arg)
@@ -435,7 +479,7 @@ int file_dir_read(struct dir_stream *stream, uint64_t offset,
 		}
 		for (char *p = buf; more && p < buf + n;) {
 			struct dirent64 *d = (struct dirent64 *)p;
-			struct dir_name name = { d->d_name, d->d_ino,
+			struct dir_name name = { d->d_name, number_in(s, d),
 						 type_of(d->d_type),
 						 (uint64_t)d->d_off };
 

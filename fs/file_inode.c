@@ -15,6 +15,7 @@
 #include "fs/file.h"
 #include "fs/file_volume.h"
 #include "fs/log.h"
+#include "fs/number.h"
 #include "mm/page_alloc.h"
 #include "mm/page_cache.h"
 
@@ -102,19 +103,26 @@ static struct file_inode *alloc(struct file_volume *fv)
 	return fi;
 }
 
-static struct file_inode *create(struct file_volume *fv,
+static struct file_inode *create(struct file_volume *fv, int path_fd,
 				 const struct backing_id *id,
 				 const struct statx *st)
 {
 	struct file_inode *fi = alloc(fv);
+	int err;
 
 	if (!fi)
 		return NULL;
+	fi->other = other_fs_get(fv, path_fd, st, &err);
+	if (err) {
+		kmem_cache_free(&fv->inode_cache, fi);
+		return NULL;
+	}
 	inode_init(&fi->inode, &fv->vol, st->stx_mode & S_IFMT, st->stx_size,
 		   &file_aops, &fv->vol.writeback);
 	fi->inode.slow_destroy = id->path_fd >= 0;
 	fi->id = *id;
 	fi->way = st->stx_mnt_id;
+	fi->number = number_of(fv, id->dev, id->ino);
 	list_init(&fi->hash_link);
 	list_init(&fi->grown_link);
 	list_init(&fi->left_link);
@@ -128,11 +136,15 @@ static struct file_inode *create(struct file_volume *fv,
 /* Not in the hash, not on a list, no pages. */
 static void destroy(struct file_inode *fi)
 {
+	struct file_volume *fv = file_volume_of(fi);
+
 	ASSERT(fi->users == 0);
 	address_space_destroy(&fi->inode.mapping);
+	if (fi->other)
+		other_fs_put(fv, fi->other);
 	if (fi->id.path_fd >= 0)
 		backing_close(fi->id.path_fd);
-	kmem_cache_free(&file_volume_of(fi)->inode_cache, fi);
+	kmem_cache_free(&fv->inode_cache, fi);
 }
 
 static bool is_read_only(int fd)
@@ -170,7 +182,7 @@ struct file_inode *file_inode_get(struct file_volume *fv, int path_fd,
 	fi = find(fv, &id);
 	if (!fi) {
 		mutex_unlock(&fv->vol.inodes.lock);
-		fresh = create(fv, &id, st);
+		fresh = create(fv, path_fd, &id, st);
 		*err = -ENOMEM;
 		if (!fresh) {
 			backing_close(path_fd);
@@ -329,6 +341,7 @@ static void merge_file_state(struct file_inode *fi, struct stat *st)
 
 void file_inode_merge_attr(struct file_inode *fi, struct stat *st)
 {
+	st->st_ino = fi->number;
 	atomic_store(&fi->has_suid, st->st_mode & (S_ISUID | S_ISGID));
 	if (S_ISREG(fi->inode.type))
 		merge_file_state(fi, st);

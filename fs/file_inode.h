@@ -23,8 +23,12 @@ struct file_inode {
 	struct inode inode;
 	struct backing_id id;	    /* (C) */
 	uint64_t way;		    /* the mount it is opened through (A) */
+	uint64_t number;	    /* what st_ino shows (C) */
+	struct other_fs *other;	    /* it lies on, or NULL: SOURCE's (C) */
 	struct list_head hash_link; /* (T) */
 	_Atomic bool has_suid;	    /* set-id bits, when last looked at */
+	/* A name in this directory led to another mount or file system. */
+	_Atomic bool leads_out;
 
 	/* regular files --------------------------------------------------- */
 	struct mutex attr_lock;

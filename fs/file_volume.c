@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/sysmacros.h>
 
 static unsigned long count_idle(struct shrinker *s)
 {
@@ -43,6 +44,7 @@ static int open_root(struct file_volume *fv)
 		return err;
 	}
 	fv->mnt_id = st.stx_mnt_id;
+	fv->dev = makedev(st.stx_dev_major, st.stx_dev_minor);
 	root = file_inode_get(fv, fd, &st, true, &err);
 	if (!root)
 		return err;
@@ -57,6 +59,7 @@ static int init(struct file_volume *fv)
 
 	mutex_init(&fv->left_lock);
 	list_init(&fv->left);
+	other_fs_init(&fv->others);
 	space_init(&fv->space);
 	crash_init(&fv->crash);
 	backing_probe(fv);
@@ -109,6 +112,8 @@ static int file_sync(struct volume *vol)
 	crash_sync_all_begins(fv);
 	if (!err)
 		err = backing_syncfs(fv->root_fd);
+	if (!err)
+		err = other_fs_sync_all(fv);
 	if (!err)
 		crash_all_synced(fv);
 	return err;

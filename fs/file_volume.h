@@ -6,6 +6,7 @@
 #define FS_FILE_VOLUME_H
 
 #include "fs/file_inode.h"
+#include "fs/other_fs.h"
 #include "fs/space.h"
 #include "fs/volume.h"
 #include "mm/shrinker.h"
@@ -16,10 +17,12 @@ struct file_volume {
 	int root_fd;	  /* the backing directory, opened for reading;
 			   * file handles are opened through it (C) */
 	uint64_t mnt_id;  /* of the backing mount (C) */
+	uint64_t dev;	  /* of the backing directory (C) */
 	bool has_handles; /* inodes are found again by file handle (C) */
 	bool has_direct;  /* files can be opened with O_DIRECT (C) */
 	_Atomic bool no_fallocate;	/* it was refused once */
 	_Atomic uint64_t time_floor_ns; /* the latest fine time of a change */
+	struct other_fs_list others;
 	struct space space;
 	struct crash crash;
 	struct file_inode_hash hash;

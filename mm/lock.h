@@ -30,7 +30,7 @@
  *	buddy->lock		     free blocks of a zone
  *	leaves: page wait bucket, mempool->lock, kswapd->lock, space->lock,
  *	open_file->lock, opens_lock, sync_group->lock, inode->time_lock, request_engine->lock,
- *	buffer pool, notifier, balloon->lock, copy_taker->lock,
+ *	other_fs_list->lock, buffer pool, notifier, balloon->lock, copy_taker->lock,
  *	writeback->lock, flusher->lock, fault_attr->lock,
  *	swap->read_lock, crash->lock, page_io_engine->lock, scan batch, scan_crew->lock, compressor workspace,
  *	page_io ring
