@@ -28,8 +28,12 @@ void backing_identify(struct file_volume *fv, int path_fd,
 
 bool backing_id_equal(const struct backing_id *a, const struct backing_id *b)
 {
-	if (a->dev != b->dev || a->mount != b->mount ||
-	    a->handle_bytes != b->handle_bytes)
+	if (a->mount != b->mount || a->handle_bytes != b->handle_bytes)
+		return false;
+	/* Device and number of what is watched may change. */
+	if (a->watch > 0 || b->watch > 0)
+		return a->watch == b->watch;
+	if (a->dev != b->dev)
 		return false;
 	if (a->handle_bytes == 0)
 		return a->ino == b->ino;
@@ -37,13 +41,19 @@ bool backing_id_equal(const struct backing_id *a, const struct backing_id *b)
 	       memcmp(a->handle, b->handle, a->handle_bytes) == 0;
 }
 
+uint64_t backing_ino_hash(const struct backing_id *id)
+{
+	return XXH3_64bits_withSeed(&id->ino, sizeof(id->ino), id->dev);
+}
+
 uint64_t backing_id_hash(const struct backing_id *id)
 {
-	uint64_t seed = id->dev ^ id->mount << 32;
-
+	if (id->watch > 0)
+		return XXH3_64bits(&id->watch, sizeof(id->watch));
 	if (id->handle_bytes > 0)
-		return XXH3_64bits_withSeed(id->handle, id->handle_bytes, seed);
-	return XXH3_64bits_withSeed(&id->ino, sizeof(id->ino), seed);
+		return XXH3_64bits_withSeed(id->handle, id->handle_bytes,
+					    id->dev ^ id->mount << 32);
+	return backing_ino_hash(id);
 }
 
 int backing_open(struct file_volume *fv, const struct backing_id *id, int flags)

@@ -26,7 +26,7 @@ struct file_volume;
 
 /*
  * What a file is recognised by: its file system and its handle, by whatever
- * mount and name it was found. A directory's mount counts as well: what is
+ * mount and name it was found; without a handle, the kernel's inode. A directory's mount counts as well: what is
  * mounted below it differs.
  *
  * How it is opened again is another question: what was found on the mount of
@@ -37,6 +37,7 @@ struct backing_id {
 	uint64_t dev, ino; /* when it became known */
 	uint64_t mount;	   /* of a directory; else 0 */
 	int path_fd;	   /* kept open, or -1: opened by its handle */
+	int watch;	   /* no handle: of fs/watch.h; 0: not even that */
 	int32_t handle_type;
 	uint8_t handle_bytes; /* 0: none */
 	uint8_t handle[BACKING_HANDLE_MAX];
@@ -56,7 +57,10 @@ struct backing_fds {
 void backing_identify(struct file_volume *fv, int path_fd,
 		      const struct statx *st, struct backing_id *id);
 bool backing_id_equal(const struct backing_id *a, const struct backing_id *b);
+/* With a watch, of that alone. */
 uint64_t backing_id_hash(const struct backing_id *id);
+/* Of device and number alone. */
+uint64_t backing_ino_hash(const struct backing_id *id);
 
 /*
  * Open it with these flags (O_PATH, O_RDONLY, O_DIRECTORY, …). A descriptor or
@@ -92,6 +96,13 @@ void backing_close(int fd);
 
 /* Sets the handle in id. False: there is none that could be kept. */
 bool backing_get_handle(int fd, struct backing_id *id);
+
+/* Watches (fs/watch.h): a descriptor for them; */
+int backing_watch_open(void);
+/* ... one > 0, the same for the same inode as long as fd or it is there; */
+int backing_watch(int watches_fd, int fd);
+/* ... and an end of it, if it has not come to one. */
+void backing_unwatch(int watches_fd, int watch);
 
 /* Basic status and the mount's id. */
 int backing_statx(int fd, struct statx *st);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -87,6 +88,30 @@ int backing_replace(int number, int fd)
 void backing_close(int fd)
 {
 	close(fd);
+}
+
+int backing_watch_open(void)
+{
+	return result(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+}
+
+/* With the events that come anyway, and none besides. */
+int backing_watch(int watches_fd, int fd)
+{
+	char path[PATH_BYTES];
+
+	return result(
+		inotify_add_watch(watches_fd, fd_path(fd, path), IN_UNMOUNT));
+}
+
+/* Each end is told (IN_IGNORED), and that is not to pile up. */
+void backing_unwatch(int watches_fd, int watch)
+{
+	_Alignas(struct inotify_event) char told[4096];
+
+	inotify_rm_watch(watches_fd, watch);
+	while (read(watches_fd, told, sizeof(told)) > 0)
+		;
 }
 
 /* --- what the file system can do -------------------------------------------- */

@@ -9,6 +9,10 @@
  *   (4) What is no directory is one inode by whatever mount it is found. It is
  *       opened through the backing directory's own if it was found there, else
  *       through one that lets it be written if there is one.
+ *   (5) An inode without a handle has a watch of its own, see fs/watch.h, or
+ *       none if it could not have one.
+ *   (6) Of what has no handle, no two inodes show one number, but directories:
+ *       where the system shows one number for two files they are not links.
  */
 #include "fs/file_inode.h"
 
@@ -27,60 +31,159 @@
 enum { PRUNE_TRIES = 50 };
 #define PRUNE_WAIT_NS (20 * NSEC_PER_MSEC)
 
-static struct list_head *bucket_of(struct file_volume *fv,
-				   const struct backing_id *id)
+/* --- finding one --------------------------------------------------------- */
+
+static int buckets_init(struct mm *mm, struct file_inode_buckets *b,
+			unsigned int bits)
 {
-	return &fv->hash.buckets[backing_id_hash(id) >>
-				 (64 - FILE_INODE_HASH_BITS)];
+	size_t bytes = sizeof(*b->buckets) << bits;
+	unsigned int order = 0;
+
+	while (PAGE_SIZE << order < bytes)
+		order++;
+	b->bits = bits;
+	b->page = page_alloc(mm, GFP_KERNEL, order);
+	if (!b->page)
+		return -ENOMEM;
+	vmstat_add(mm, NR_SLAB_UNRECLAIMABLE, 1l << order);
+	b->buckets = page_address(&mm->arena, b->page);
+	for (size_t i = 0; i < 1ul << bits; i++)
+		list_init(&b->buckets[i]);
+	return 0;
+}
+
+static void buckets_destroy(struct mm *mm, struct file_inode_buckets *b)
+{
+	vmstat_add(mm, NR_SLAB_UNRECLAIMABLE, -(long)page_nr(b->page));
+	page_put(mm, b->page);
+}
+
+static struct list_head *bucket_of(const struct file_inode_buckets *b,
+				   uint64_t hash)
+{
+	return &b->buckets[hash >> (64 - b->bits)];
 }
 
 int file_inode_hash_init(struct file_volume *fv)
 {
 	struct file_inode_hash *h = &fv->hash;
 	struct mm *mm = fv->vol.mm;
-	size_t bytes = sizeof(*h->buckets) << FILE_INODE_HASH_BITS;
-	unsigned int order = 0;
 	int err;
 
-	while (PAGE_SIZE << order < bytes)
-		order++;
 	err = kmem_cache_init(mm, &fv->inode_cache, "plimsoll_inode_cache",
 			      sizeof(struct file_inode), true);
 	if (err)
 		return err;
-	h->page = page_alloc(mm, GFP_KERNEL, order);
-	if (!h->page) {
-		kmem_cache_destroy(&fv->inode_cache);
-		return -ENOMEM;
-	}
-	vmstat_add(mm, NR_SLAB_UNRECLAIMABLE, 1l << order);
-	h->buckets = page_address(&mm->arena, h->page);
-	for (size_t i = 0; i < 1ul << FILE_INODE_HASH_BITS; i++)
-		list_init(&h->buckets[i]);
+	err = buckets_init(mm, &h->by_id, FILE_INODE_HASH_BITS);
+	if (err)
+		goto out_cache;
+	err = buckets_init(mm, &h->by_ino, FILE_INODE_INO_BITS);
+	if (err)
+		goto out_by_id;
 	return 0;
+
+out_by_id:
+	buckets_destroy(mm, &h->by_id);
+out_cache:
+	kmem_cache_destroy(&fv->inode_cache);
+	return err;
 }
 
 void file_inode_hash_destroy(struct file_volume *fv)
 {
-	struct file_inode_hash *h = &fv->hash;
 	struct mm *mm = fv->vol.mm;
 
-	vmstat_add(mm, NR_SLAB_UNRECLAIMABLE, -(long)page_nr(h->page));
-	page_put(mm, h->page);
+	buckets_destroy(mm, &fv->hash.by_ino);
+	buckets_destroy(mm, &fv->hash.by_id);
 	kmem_cache_destroy(&fv->inode_cache);
+}
+
+static struct list_head *id_bucket(struct file_volume *fv,
+				   const struct backing_id *id)
+{
+	return bucket_of(&fv->hash.by_id, backing_id_hash(id));
+}
+
+static struct list_head *ino_bucket(struct file_volume *fv,
+				    const struct backing_id *id)
+{
+	return bucket_of(&fv->hash.by_ino, backing_ino_hash(id));
+}
+
+static struct file_inode *find_by_id(struct file_volume *fv,
+				     const struct backing_id *id)
+	must_hold(fv->vol.inodes.lock)
+{
+	struct file_inode *fi;
+
+	list_for_each_entry(fi, id_bucket(fv, id), struct file_inode, hash_link)
+		if (backing_id_equal(&fi->id, id))
+			return fi;
+	return NULL;
+}
+
+/* One of the two could not be watched: the number has to do (5). */
+static struct file_inode *find_unwatched(struct file_volume *fv,
+					 const struct backing_id *id)
+	must_hold(fv->vol.inodes.lock)
+{
+	struct file_inode *fi;
+
+	list_for_each_entry(fi, ino_bucket(fv, id), struct file_inode, ino_link)
+		if ((fi->id.watch == 0 || id->watch == 0) &&
+		    fi->id.dev == id->dev && fi->id.ino == id->ino &&
+		    fi->id.mount == id->mount)
+			return fi;
+	return NULL;
 }
 
 static struct file_inode *find(struct file_volume *fv,
 			       const struct backing_id *id)
 	must_hold(fv->vol.inodes.lock)
 {
-	struct file_inode *fi;
+	struct file_inode *fi = find_by_id(fv, id);
 
-	list_for_each_entry(fi, bucket_of(fv, id), struct file_inode, hash_link)
-		if (backing_id_equal(&fi->id, id))
-			return fi;
-	return NULL;
+	return fi || id->handle_bytes > 0 ? fi : find_unwatched(fv, id);
 }
+
+/*
+ * Another shows the number that this one has (6). Directories may: one is found
+ * on each mount.
+ */
+static void avoid_number(struct file_volume *fv, struct file_inode *fi)
+	must_hold(fv->vol.inodes.lock)
+{
+	struct file_inode *other;
+
+	if (S_ISDIR(fi->inode.type))
+		return;
+	list_for_each_entry(other, ino_bucket(fv, &fi->id), struct file_inode,
+			    ino_link)
+		if (other->number == fi->number) {
+			fi->number = number_apart(fi->id.dev, fi->id.ino,
+						  fi->id.watch);
+			return;
+		}
+}
+
+static void insert(struct file_volume *fv, struct file_inode *fi)
+	must_hold(fv->vol.inodes.lock)
+{
+	list_add(id_bucket(fv, &fi->id), &fi->hash_link);
+	if (fi->id.handle_bytes > 0)
+		return;
+	avoid_number(fv, fi);
+	list_add(ino_bucket(fv, &fi->id), &fi->ino_link);
+}
+
+/* With the table's lock held. */
+static void take_out(struct file_inode *fi)
+{
+	list_del_init(&fi->hash_link);
+	list_del_init(&fi->ino_link);
+}
+
+/* --- making one ---------------------------------------------------------- */
 
 void file_inode_make_room(struct file_volume *fv)
 {
@@ -124,6 +227,7 @@ static struct file_inode *create(struct file_volume *fv, int path_fd,
 	fi->way = st->stx_mnt_id;
 	fi->number = number_of(fv, id->dev, id->ino);
 	list_init(&fi->hash_link);
+	list_init(&fi->ino_link);
 	list_init(&fi->grown_link);
 	list_init(&fi->left_link);
 	fi->fds = (struct backing_fds){ .direct = -1, .buffered = -1 };
@@ -131,6 +235,35 @@ static struct file_inode *create(struct file_volume *fv, int path_fd,
 	sync_group_init(&fi->syncs);
 	atomic_store(&fi->backing_size, st->stx_size);
 	return fi;
+}
+
+/* Directories have one for all mounts they are found on. */
+static bool has_watch(struct file_volume *fv, const struct backing_id *id)
+	must_hold(fv->vol.inodes.lock)
+{
+	struct file_inode *fi;
+
+	list_for_each_entry(fi, id_bucket(fv, id), struct file_inode, hash_link)
+		if (fi->id.watch == id->watch)
+			return true;
+	return false;
+}
+
+/* A watch that an inode had, or was to have: it goes if no other has it. */
+static void put_watch(struct file_volume *fv, const struct backing_id *id)
+{
+	struct watches *w = &fv->watches;
+	bool used;
+
+	if (id->watch == 0)
+		return;
+	mutex_lock(&w->lock);
+	mutex_lock(&fv->vol.inodes.lock);
+	used = has_watch(fv, id);
+	mutex_unlock(&fv->vol.inodes.lock);
+	if (!used)
+		watch_remove(w, id->watch);
+	mutex_unlock(&w->lock);
 }
 
 /* Not in the hash, not on a list, no pages. */
@@ -142,6 +275,7 @@ static void destroy(struct file_inode *fi)
 	address_space_destroy(&fi->inode.mapping);
 	if (fi->other)
 		other_fs_put(fv, fi->other);
+	put_watch(fv, &fi->id);
 	if (fi->id.path_fd >= 0)
 		backing_close(fi->id.path_fd);
 	kmem_cache_free(&fv->inode_cache, fi);
@@ -171,6 +305,51 @@ static void learn_way(struct file_inode *fi, int path_fd, uint64_t mount)
 	mutex_unlock(&fi->attr_lock);
 }
 
+/* What is known by that id, or else "fresh", if there is one. */
+static struct file_inode *join_or_add(struct file_volume *fv,
+				      const struct backing_id *id,
+				      struct file_inode *fresh, bool lookup)
+{
+	struct file_inode *fi;
+
+	mutex_lock(&fv->vol.inodes.lock);
+	fi = find(fv, id);
+	if (fi) {
+		inode_join(&fv->vol.inodes, &fi->inode, lookup);
+	} else if (fresh) {
+		fi = fresh;
+		fi->id.watch = id->watch;
+		insert(fv, fi);
+		inode_add(&fv->vol.inodes, &fi->inode, lookup);
+	}
+	mutex_unlock(&fv->vol.inodes.lock);
+	return fi;
+}
+
+/* The same without a handle: the watch may go as soon as the lock is free. */
+static struct file_inode *join_or_add_watched(struct file_volume *fv,
+					      struct backing_id *id,
+					      struct file_inode *fresh,
+					      bool lookup)
+{
+	struct watches *w = &fv->watches;
+	struct file_inode *fi;
+
+	mutex_lock(&w->lock);
+	id->watch = watch_add(w, id->path_fd, fv->vol.source);
+	fi = join_or_add(fv, id, fresh, lookup);
+	mutex_unlock(&w->lock);
+	return fi;
+}
+
+static struct file_inode *get(struct file_volume *fv, struct backing_id *id,
+			      struct file_inode *fresh, bool lookup)
+{
+	return id->handle_bytes > 0
+		       ? join_or_add(fv, id, fresh, lookup)
+		       : join_or_add_watched(fv, id, fresh, lookup);
+}
+
 struct file_inode *file_inode_get(struct file_volume *fv, int path_fd,
 				  const struct statx *st, bool lookup, int *err)
 {
@@ -178,36 +357,23 @@ struct file_inode *file_inode_get(struct file_volume *fv, int path_fd,
 	struct backing_id id;
 
 	backing_identify(fv, path_fd, st, &id);
-	mutex_lock(&fv->vol.inodes.lock);
-	fi = find(fv, &id);
+	fi = get(fv, &id, NULL, lookup);
 	if (!fi) {
-		mutex_unlock(&fv->vol.inodes.lock);
 		fresh = create(fv, path_fd, &id, st);
-		*err = -ENOMEM;
-		if (!fresh) {
-			backing_close(path_fd);
-			return NULL;
-		}
-		mutex_lock(&fv->vol.inodes.lock);
-		fi = find(fv, &id); /* somebody may have been faster */
+		/* Somebody may have been faster. */
+		if (fresh)
+			fi = get(fv, &id, fresh, lookup);
 	}
-	if (fi) {
-		inode_join(&fv->vol.inodes, &fi->inode, lookup);
-	} else {
-		fi = fresh;
-		fresh = NULL;
-		list_add(bucket_of(fv, &id), &fi->hash_link);
-		inode_add(&fv->vol.inodes, &fi->inode, lookup);
-		path_fd = fi->id.path_fd >= 0 ? -1 : path_fd;
-	}
-	mutex_unlock(&fv->vol.inodes.lock);
-	if (fresh) {
+	if (!fi || fi->id.watch != id.watch)
+		put_watch(fv, &id);
+	*err = fi ? 0 : -ENOMEM;
+	if (fresh && fi != fresh) {
 		fresh->id.path_fd = -1; /* closed below */
 		destroy(fresh);
 	}
-	if (path_fd >= 0 && fi->id.path_fd >= 0 && id.mount == 0)
+	if (fi && fi != fresh && fi->id.path_fd >= 0 && id.mount == 0)
 		learn_way(fi, path_fd, st->stx_mnt_id);
-	if (path_fd >= 0)
+	if (!fi || fi->id.path_fd != path_fd)
 		backing_close(path_fd);
 	return fi;
 }
@@ -219,7 +385,7 @@ bool file_inode_unused(struct inode *inode)
 	if (!fi->unlinked && (!address_space_is_empty(&inode->mapping) ||
 			      atomic_load(&fi->too_long)))
 		return false;
-	list_del_init(&fi->hash_link);
+	take_out(fi);
 	return true;
 }
 
@@ -247,7 +413,7 @@ void file_inode_destroy(struct inode *inode)
 	/* Still there at the end of the mount only (1). */
 	if (!list_empty(&fi->hash_link)) {
 		mutex_lock(&t->lock);
-		list_del_init(&fi->hash_link);
+		take_out(fi);
 		mutex_unlock(&t->lock);
 	}
 	page_cache_truncate(&inode->mapping, 0);
@@ -341,7 +507,17 @@ static void merge_file_state(struct file_inode *fi, struct stat *st)
 
 void file_inode_merge_attr(struct file_inode *fi, struct stat *st)
 {
-	st->st_ino = fi->number;
+	/*
+	 * The number is stable while the inode is known. One that overlayfs has
+	 * given another, when it ceased to be a link, and that is one again:
+	 * those it is no link of may have the old one.
+	 */
+	if (fi->id.watch > 0 && st->st_nlink > 1 && st->st_ino != fi->id.ino &&
+	    !S_ISDIR(fi->inode.type))
+		st->st_ino =
+			number_of(file_volume_of(fi), st->st_dev, st->st_ino);
+	else
+		st->st_ino = fi->number;
 	atomic_store(&fi->has_suid, st->st_mode & (S_ISUID | S_ISGID));
 	if (S_ISREG(fi->inode.type))
 		merge_file_state(fi, st);

@@ -26,6 +26,7 @@ struct file_inode {
 	uint64_t number;	    /* what st_ino shows (C) */
 	struct other_fs *other;	    /* it lies on, or NULL: SOURCE's (C) */
 	struct list_head hash_link; /* (T) */
+	struct list_head ino_link;  /* if it has no handle (T) */
 	_Atomic bool has_suid;	    /* set-id bits, when last looked at */
 	/* A name in this directory led to another mount or file system. */
 	_Atomic bool leads_out;
@@ -76,12 +77,20 @@ static inline struct file_inode *file_inode_of_mapping(struct address_space *m)
 	return file_inode(container_of(m, struct inode, mapping));
 }
 
-#define FILE_INODE_HASH_BITS 12
+enum { FILE_INODE_HASH_BITS = 12, FILE_INODE_INO_BITS = 10 };
 
-/* From identity to inode; guarded by the lock of the volume's inode_table. */
-struct file_inode_hash {
+struct file_inode_buckets {
+	unsigned int bits;
 	struct page *page; /* where the buckets are */
 	struct list_head *buckets;
+};
+
+/*
+ * From identity to inode, and from device and number to those that have no
+ * handle; guarded by the lock of the volume's inode_table.
+ */
+struct file_inode_hash {
+	struct file_inode_buckets by_id, by_ino;
 };
 
 /* The hash, and fv->inode_cache. 0 or -ENOMEM. */

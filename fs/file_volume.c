@@ -60,6 +60,7 @@ static int init(struct file_volume *fv)
 	mutex_init(&fv->left_lock);
 	list_init(&fv->left);
 	other_fs_init(&fv->others);
+	watches_init(&fv->watches, mm);
 	space_init(&fv->space);
 	crash_init(&fv->crash);
 	backing_probe(fv);
@@ -83,6 +84,7 @@ out_hash:
 	file_inode_hash_destroy(fv);
 out_streams:
 	kmem_cache_destroy(&fv->dir_streams);
+	watches_destroy(&fv->watches);
 	return err;
 }
 
@@ -167,6 +169,7 @@ static void file_destroy(struct volume *vol)
 
 	file_inode_hash_destroy(fv);
 	kmem_cache_destroy(&fv->dir_streams);
+	watches_destroy(&fv->watches);
 	backing_close(fv->root_fd);
 	writeback_group_destroy(&vol->writeback);
 	free(fv);

@@ -9,6 +9,7 @@
 #include "fs/other_fs.h"
 #include "fs/space.h"
 #include "fs/volume.h"
+#include "fs/watch.h"
 #include "mm/shrinker.h"
 
 /* (C) constant once the volume is open. */
@@ -23,6 +24,7 @@ struct file_volume {
 	_Atomic bool no_fallocate;	/* it was refused once */
 	_Atomic uint64_t time_floor_ns; /* the latest fine time of a change */
 	struct other_fs_list others;
+	struct watches watches;
 	struct space space;
 	struct crash crash;
 	struct file_inode_hash hash;

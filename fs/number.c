@@ -7,10 +7,19 @@
 
 #define NUMBER_MADE (1ull << 61)
 
+static uint64_t made(uint64_t dev, uint64_t ino, uint64_t watch)
+{
+	uint64_t key[] = { dev, ino, watch };
+
+	return NUMBER_MADE | (XXH3_64bits(key, sizeof(key)) % NUMBER_MADE);
+}
+
 uint64_t number_of(const struct file_volume *fv, uint64_t dev, uint64_t ino)
 {
-	if (dev == fv->dev && ino < NUMBER_MADE)
-		return ino;
-	return NUMBER_MADE |
-	       (XXH3_64bits_withSeed(&ino, sizeof(ino), dev) % NUMBER_MADE);
+	return dev == fv->dev && ino < NUMBER_MADE ? ino : made(dev, ino, 0);
+}
+
+uint64_t number_apart(uint64_t dev, uint64_t ino, int watch)
+{
+	return made(dev, ino, (uint64_t)watch);
 }

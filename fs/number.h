@@ -17,5 +17,7 @@
 struct file_volume;
 
 uint64_t number_of(const struct file_volume *fv, uint64_t dev, uint64_t ino);
+/* For a file of a number that another shows already. */
+uint64_t number_apart(uint64_t dev, uint64_t ino, int watch);
 
 #endif

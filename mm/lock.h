@@ -15,6 +15,7 @@
  *	file_inode->attr_lock	     fs: attributes, descriptors
  *	anon_volume->names_lock	     fs: names and links of one anon volume
  *	shrinker_list->lock	     mm: caches being asked (trylock)
+ *	watches->lock		     fs: files without handles
  *	inode_table->lock	     fs: inodes by identity; their lists
  *	kernel_copies->lock	     fs: what the kernel has copies of
  *	address_space->lock	     the tree of one mapping

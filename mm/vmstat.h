@@ -153,6 +153,7 @@
 	X(INODE_PRUNE_ASKED, inode_prune_asked)               \
 	X(INODE_FORGOTTEN, inode_forgotten)                   \
 	X(INODE_EVICTED, inode_evicted)                       \
+	X(INODE_UNWATCHED, inode_unwatched)                   \
 	X(CONTROL_DENIED, control_denied)
 
 enum vmstat_item {

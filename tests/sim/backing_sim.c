@@ -65,6 +65,7 @@ struct sim_inode {
 	struct name *names;
 	uint64_t last_cookie;
 	struct xattr *xattrs;
+	int watch; /* 0: none */
 };
 
 struct sim_fd {
@@ -79,6 +80,7 @@ static struct {
 	uint32_t generation;
 	struct sim_fd *fds; /* by number - SIM_FD_FIRST */
 	unsigned int nr_data_fds;
+	int last_watch, nr_watches;
 } fs;
 
 /* --- inodes and descriptors --------------------------------------------------- */
@@ -126,6 +128,7 @@ static void inode_drop(unsigned int n)
 		free(x);
 	}
 	free(i->target);
+	fs.nr_watches -= i->watch > 0;
 	i->used = false;
 }
 
@@ -212,6 +215,39 @@ bool backing_get_handle(int fd, struct backing_id *id)
 	id->handle_bytes = sizeof(handle);
 	memcpy(id->handle, handle, sizeof(handle));
 	return true;
+}
+
+int backing_watch_open(void)
+{
+	return fd_new(ROOT, O_PATH); /* it only has to be one */
+}
+
+/* Now and then there are no more. */
+int backing_watch(int watches_fd, int fd)
+{
+	struct sim_inode *i = inode_of_fd(fd);
+
+	(void)fd_of(watches_fd);
+	sim_yield();
+	if (i->watch == 0 && sim_chance(5))
+		return -ENOSPC;
+	if (i->watch == 0) {
+		i->watch = ++fs.last_watch;
+		fs.nr_watches++;
+	}
+	return i->watch;
+}
+
+void backing_unwatch(int watches_fd, int watch)
+{
+	(void)fd_of(watches_fd);
+	sim_yield();
+	for (unsigned int n = 0; n < INODES_MAX; n++) {
+		if (!fs.inodes[n].used || fs.inodes[n].watch != watch)
+			continue;
+		fs.inodes[n].watch = 0;
+		fs.nr_watches--;
+	}
 }
 
 int backing_open_handle(int root_fd, const struct backing_id *id, int flags)
@@ -851,6 +887,7 @@ void backing_sim_start(const struct backing_sim_options *o)
 	fs.o.fail_percent = 0;
 	fs.generation = 0;
 	fs.nr_data_fds = 0;
+	fs.last_watch = fs.nr_watches = 0;
 	ASSERT(inode_new(S_IFDIR | 0755, &root) == 0 && root == ROOT);
 	fs.inodes[ROOT].nlink = 2;
 }
@@ -878,6 +915,8 @@ static void clear_dir(unsigned int dir)
 
 void backing_sim_stop(void)
 {
+	if (fs.nr_watches > 0)
+		sim_fail("%d files are still watched", fs.nr_watches);
 	clear_dir(ROOT);
 	fs.inodes[ROOT].nlink = 0;
 	inode_drop(ROOT);
