@@ -6,10 +6,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -153,13 +155,25 @@ static uint64_t probe_max_size(int fd, uint64_t limit)
 	return lo;
 }
 
+/*
+ * FUSE and FAT know a file by its handle for as long as its inode is in memory,
+ * and no longer.
+ */
+static bool handles_last(int fd)
+{
+	struct statfs st;
+
+	return fstatfs(fd, &st) == 0 && st.f_type != FUSE_SUPER_MAGIC &&
+	       st.f_type != MSDOS_SUPER_MAGIC;
+}
+
 void backing_probe(struct file_volume *fv)
 {
 	struct backing_id id = { .path_fd = -1 };
 	int fd, direct;
 
 	fv->has_handles = false;
-	if (backing_get_handle(fv->root_fd, &id)) {
+	if (handles_last(fv->root_fd) && backing_get_handle(fv->root_fd, &id)) {
 		fd = backing_open_handle(fv->root_fd, &id, O_PATH);
 		fv->has_handles = fd >= 0;
 		if (fd >= 0)
