@@ -103,9 +103,13 @@ static bool open_sources(struct process *p)
 			if (source_conflicts(s, &p->mounts[i].source))
 				return false;
 	}
-	for (p->nr = 0; p->nr < o->nr_pairs; p->nr++)
-		if (!source_open(&p->mounts[p->nr].source, o->read_only))
+	for (p->nr = 0; p->nr < o->nr_pairs; p->nr++) {
+		struct source *s = &p->mounts[p->nr].source;
+
+		if (!source_open(s, o->read_only) ||
+		    (o->xdev && !source_leave_mounts(s)))
 			return false;
+	}
 	return true;
 }
 
@@ -242,7 +246,7 @@ static struct volume *open_volume(struct process *p, const struct source *s,
 
 	if (s->anon)
 		return anon_volume_open(&p->fs, &p->options.anon, err);
-	fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
+	fd = fcntl(s->bare_fd >= 0 ? s->bare_fd : s->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0) {
 		*err = -errno;
 		return NULL;

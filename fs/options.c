@@ -46,6 +46,8 @@ void options_usage(void)
 	     "                  is room for files of anon volumes reserved:\n"
 	     "                  by none, by fallocate (the default), by all\n"
 	     "  -o mlock        have all of mem from the start, and lock it\n"
+	     "  -o xdev         without what is mounted below SOURCE (takes\n"
+	     "                  root)\n"
 	     "  -o control=on|off  show the directory .plimsoll (default on)\n"
 	     "  -o cache=auto|user|kernel|writeback\n"
 	     "                  where reads are answered from; see plimsoll(8)\n"
@@ -350,14 +352,23 @@ static bool pass_on(struct options *o, const char *name)
 	return true;
 }
 
+/* One of ours that has no value. */
+static bool set_word(struct options *o, const char *option)
+{
+	bool mlock = strcmp(option, "mlock") == 0;
+	bool xdev = strcmp(option, "xdev") == 0;
+
+	o->mlock |= mlock;
+	o->xdev |= xdev;
+	return mlock || xdev;
+}
+
 static bool set_option(struct options *o, char *option)
 {
 	char *value = strchr(option, '=');
 
-	if (strcmp(option, "mlock") == 0) {
-		o->mlock = true;
+	if (set_word(o, option))
 		return true;
-	}
 	if (is_one_of(option, passed_on, ARRAY_SIZE(passed_on)))
 		return pass_on(o, option);
 	if (is_one_of(option, ignored, ARRAY_SIZE(ignored)) ||

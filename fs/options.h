@@ -16,6 +16,7 @@ struct options {
 	bool read_only, sync;
 	bool noatime, nodiratime;
 	bool mlock; /* keep the process in memory */
+	bool xdev;  /* without what is mounted below a source */
 	enum cache_mode cache;
 	enum transport_wish transport;
 	size_t mmap_dirty; /* bytes */

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
@@ -260,7 +261,9 @@ static bool resolve_anon(struct source *s, const char *mountpoint)
 
 bool source_resolve(struct source *s, const char *path, const char *mountpoint)
 {
-	*s = (struct source){ .fd = -1, .anon = strcmp(path, "anon") == 0 };
+	*s = (struct source){ .fd = -1,
+			      .bare_fd = -1,
+			      .anon = strcmp(path, "anon") == 0 };
 	if (s->anon)
 		return resolve_anon(s, mountpoint);
 	if (!resolve("source", path, s->path) ||
@@ -301,6 +304,31 @@ bool source_open(struct source *s, bool read_only)
 		return true;
 	close(s->fd);
 	return false;
+}
+
+/* A copy of the mount alone, in no tree: nothing is ever mounted there. */
+static int clone_mount(int fd)
+{
+	int tree = open_tree(
+		fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	int bare;
+
+	if (tree < 0)
+		return -1;
+	bare = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	close(tree);
+	return bare;
+}
+
+bool source_leave_mounts(struct source *s)
+{
+	if (s->anon)
+		return true;
+	s->bare_fd = clone_mount(s->fd);
+	return s->bare_fd >= 0 ||
+	       refuse("xdev: source %s: its mount cannot be copied, which "
+		      "takes root: %s",
+		      s->path, strerror(errno));
 }
 
 /* Is path within the directory that s serves? */
@@ -371,6 +399,9 @@ void source_close(struct source *s, bool lost)
 		write_state(s, "lost", 0);
 	else if (s->state[0])
 		unlink(s->state);
+	if (s->bare_fd >= 0)
+		close(s->bare_fd);
+	s->bare_fd = -1;
 	if (s->fd < 0)
 		return;
 	/* The volume has a copy of the descriptor. */

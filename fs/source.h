@@ -20,6 +20,7 @@ struct source {
 	char mountpoint[PATH_MAX]; /* resolved */
 	bool anon;		   /* the word: there is nothing to lock */
 	int fd;			   /* of the SOURCE, locked; -1: anon */
+	int bare_fd;		   /* without what is mounted below; or -1 */
 	bool read_only;		   /* the file system is */
 	char state[PATH_MAX];	   /* the run file; "": none */
 };
@@ -35,6 +36,11 @@ bool source_resolve(struct source *s, const char *path, const char *mountpoint);
  * written, or is served by another. Waits for one that is still writing back.
  */
 bool source_open(struct source *s, bool read_only);
+/*
+ * Have bare_fd: the same directory on a mount that nobody else sees. Prints one
+ * line and returns false if that may not be done.
+ */
+bool source_leave_mounts(struct source *s);
 /* Does a overlap b, or would one see the other's mount? Prints a line. */
 bool source_conflicts(const struct source *a, const struct source *b);
 /*

@@ -93,6 +93,31 @@ echo more >>"$mnt/data/file" || fail "not writable in SOURCE itself"
 equal "by the other" "$(cat "$mnt/data.ro/file")" $'data\nmore'
 unmount "$mnt"
 equal "in the end" "$(cat "$src/data/file" "$work/elsewhere/file")" $'data\nmore\nonly\nmore'
+
 for kind in own ext tmp; do
 	cmp "$src/$kind/a/other" "$bare/$kind/a/other" || fail "$kind is different"
 done
+
+# Without them; nor do those come that are mounted later, where SOURCE's mount is
+# shared with others, as mounts are by default.
+tree=$work/tree
+mkdir "$tree"
+mount -t tmpfs none "$tree" || fail "tmpfs"
+mount --make-shared "$tree" || fail "shared"
+mkdir "$tree"/{sub,late,dir}
+echo covered | tee "$tree/sub/covered" >"$tree/late/covered"
+bind "$tree/dir" "$tree/again"
+mount -t tmpfs none "$tree/sub" || fail "tmpfs"
+fails_with 'takes root' as 1000 "$plimsoll" -o xdev,ro,mem=16M "$tree" "$mnt"
+mount_plimsoll "$tree" "$mnt" mem=16M,xdev
+mount -t tmpfs none "$tree/late" || fail "tmpfs"
+equal "names" "$(cd "$mnt" && find . | sort | tr '\n' ' ')" \
+	". ./again ./dir ./late ./late/covered ./sub ./sub/covered "
+fails_with 'busy' rmdir "$mnt/again"
+echo here >"$mnt/again/hidden" || fail "not writable"
+echo more >>"$mnt/sub/covered"
+unmount "$mnt"
+[ ! -e "$tree/again/hidden" ] || fail "written into the mount"
+umount "$tree"/{again,sub,late} || fail "busy"
+equal "what was hidden" "$(cat "$tree/again/hidden" "$tree/sub/covered")" $'here\ncovered\nmore'
+umount "$tree" || fail "busy"
