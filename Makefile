@@ -38,7 +38,7 @@ mm_core := bug size fault vmstat errseq \
 	   lru reclaim scan_crew kswapd balloon oom sysctl mm
 mm_real := os_posix page_io_local page_io_uring
 swap_core := format compress swap_map swap_out swap_in swap_compact swap anon_reserve anon
-fs_core := text log kernel_copy inode open_file read_write copy_wait io_path seek volume request \
+fs_core := text log xattr_name kernel_copy inode open_file read_write copy_wait io_path seek volume request \
 	   space crash number other_fs backing watch sync_group file_inode file file_pages file_dir file_attr file_volume \
 	   anon_inode anon_file anon_dir anon_attr anon_volume \
 	   procfile control fs

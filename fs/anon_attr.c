@@ -11,6 +11,7 @@
 
 #include "fs/anon_file.h"
 #include "fs/anon_inode.h"
+#include "fs/xattr_name.h"
 #include "mm/mm.h"
 
 #include <errno.h>
@@ -20,11 +21,8 @@
 enum {
 	ENTRY_SIZE = 20, /* of a directory's size, as tmpfs counts */
 	SECTORS = PAGE_SIZE / 512,
-	XATTR_NAME_LEN_MAX = 255,
 	XATTR_TOTAL_MAX = 64 << 10, /* names and values of one inode; a guess */
 };
-
-static const char caps_name[] = "security.capability";
 
 /* --- attributes ------------------------------------------------------------- */
 
@@ -197,20 +195,10 @@ int anon_setattr(struct inode *inode, const struct attr_change *change)
 
 /* --- extended attributes ------------------------------------------------------ */
 
+/* No ACLs: see volume.acl. */
 static int check_name(const char *name)
 {
-	static const char *const prefixes[] = { "user.", "trusted.",
-						"security." };
-
-	if (strlen(name) > XATTR_NAME_LEN_MAX)
-		return -ERANGE;
-	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
-		size_t len = strlen(prefixes[i]);
-
-		if (strncmp(name, prefixes[i], len) == 0)
-			return name[len] ? 0 : -EINVAL;
-	}
-	return -EOPNOTSUPP; /* system.posix_acl_* too: see volume.acl */
+	return xattr_name_check(name, false);
 }
 
 static const char *value_of(const struct anon_xattr *x)
@@ -319,7 +307,7 @@ static int put_at(struct anon_inode *ai, const char *name, int flags,
 		*at = x;
 	}
 	ai->xattr_bytes = (uint32_t)total;
-	if (strcmp(name, caps_name) == 0)
+	if (strcmp(name, XATTR_CAPS) == 0)
 		atomic_store(&ai->has_caps, x != NULL); /* (3) */
 	return 0;
 }
@@ -366,5 +354,5 @@ int anon_removexattr(struct inode *inode, const char *name)
 void anon_drop_caps(struct inode *inode)
 {
 	if (atomic_load(&anon_inode_of(inode)->has_caps))
-		exchange_xattr(inode, caps_name, 0, NULL);
+		exchange_xattr(inode, XATTR_CAPS, 0, NULL);
 }

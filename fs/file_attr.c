@@ -5,6 +5,8 @@
 #include "fs/file_attr.h"
 
 #include "fs/file.h"
+#include "fs/volume.h"
+#include "fs/xattr_name.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -83,10 +85,20 @@ int file_setattr(struct inode *inode, const struct attr_change *change)
 	return err;
 }
 
+/* --- extended attributes ------------------------------------------------------ */
+
+/* A descriptor for what has this name, or -errno. */
+static int xattr_begin(struct inode *inode, const char *name)
+{
+	int err = xattr_name_check(name, inode->vol->acl);
+
+	return err ? err : file_inode_path_get(file_inode(inode));
+}
+
 ssize_t file_getxattr(struct inode *inode, const char *name, void *value,
 		      size_t size)
 {
-	int fd = file_inode_path_get(file_inode(inode));
+	int fd = xattr_begin(inode, name);
 	ssize_t n;
 
 	if (fd < 0)
@@ -105,13 +117,17 @@ ssize_t file_listxattr(struct inode *inode, char *list, size_t size)
 		return fd;
 	n = backing_listxattr(fd, list, size);
 	file_inode_path_put(file_inode(inode), fd);
+	/* With size 0 what would be enough. */
+	if (n > 0 && size > 0)
+		n = (ssize_t)xattr_names_filter(list, (size_t)n,
+						inode->vol->acl);
 	return n;
 }
 
 int file_setxattr(struct inode *inode, const char *name, const void *value,
 		  size_t size, int flags)
 {
-	int fd = file_inode_path_get(file_inode(inode));
+	int fd = xattr_begin(inode, name);
 	int err;
 
 	if (fd < 0)
@@ -123,7 +139,7 @@ int file_setxattr(struct inode *inode, const char *name, const void *value,
 
 int file_removexattr(struct inode *inode, const char *name)
 {
-	int fd = file_inode_path_get(file_inode(inode));
+	int fd = xattr_begin(inode, name);
 	int err;
 
 	if (fd < 0)

@@ -1,7 +1,8 @@
 #!/bin/bash
 #
 # Extended attributes: set, listed, replaced, removed; limits; on directories;
-# those of ACLs change the mode that is seen.
+# those of ACLs change the mode that is seen. What a backing file system keeps
+# under names of its own is none.
 # shellcheck source=tests/mount/lib.sh
 . "$(dirname "$0")/lib.sh"
 need setfattr getfattr
@@ -32,7 +33,11 @@ for f in f d; do
 	getfattr --absolute-names -n user.empty "$mnt/$f" >/dev/null || fail "user.empty is not there"
 done
 fails_with '' setfattr -n user.large -v "$(printf '%070000d' 0)" "$mnt/f"
-fails_with 'not supported' setfattr -n nonsense.name -v 1 "$mnt/f"
+for name in nonsense.name system.nfs4_acl system.posix_acl btrfs.compression; do
+	fails_with 'not supported' setfattr -n $name -v 1 "$mnt/f"
+	fails_with 'not supported' setfattr -x $name "$mnt/f"
+	fails_with 'not supported' getfattr -n $name "$mnt/f"
+done
 
 if [ "$(id -u)" = 0 ]; then
 	setfattr -n trusted.t -v secret "$mnt/f" || fail "trusted.*"
@@ -50,3 +55,21 @@ if [ "$(id -u)" = 0 ] && command -v setfacl >/dev/null &&
 fi
 unmount "$mnt"
 equal "after the unmount" "$(value user.one "$src/f")" changed
+
+# btrfs has some, which it lists when they are set.
+if [ "$(id -u)" = 0 ] && command -v mkfs.btrfs >/dev/null &&
+	grep -qw btrfs /proc/filesystems; then
+	truncate -s 128M "$work/btrfs.img" && mkdir "$work/btrfs"
+	mkfs.btrfs -q "$work/btrfs.img" || fail "mkfs.btrfs"
+	mount -o loop "$work/btrfs.img" "$work/btrfs" || fail "no loop device"
+	echo x >"$work/btrfs/f"
+	setfattr -n btrfs.compression -v zstd "$work/btrfs/f" || fail "btrfs.compression"
+	setfattr -n user.one -v 1 "$work/btrfs/f"
+	equal "btrfs lists" "$(getfattr --absolute-names -m - "$work/btrfs/f" | sed 1d | grep -c .)" 2
+	mount_plimsoll "$work/btrfs" "$mnt"
+	equal "the mount lists" "$(getfattr --absolute-names -m - "$mnt/f" | sed 1d | grep .)" user.one
+	fails_with 'not supported' setfattr -n btrfs.compression -v lzo "$mnt/f"
+	fails_with 'not supported' getfattr -n btrfs.compression "$mnt/f"
+	unmount "$mnt"
+	equal "as it was" "$(value btrfs.compression "$work/btrfs/f")" zstd
+fi
