@@ -11,6 +11,7 @@
 
 #include "fs/anon_file.h"
 #include "fs/anon_inode.h"
+#include "fs/privs.h"
 #include "fs/xattr_name.h"
 #include "mm/mm.h"
 
@@ -122,36 +123,6 @@ int anon_getattr(struct inode *inode, struct stat *st)
 	return 0;
 }
 
-/* What is left of a mode when somebody else writes. */
-static mode_t without_suid(mode_t mode)
-{
-	mode_t left = mode & ~(mode_t)S_ISUID;
-
-	/* Without S_IXGRP it means mandatory locking. */
-	return mode & S_IXGRP ? left & ~(mode_t)S_ISGID : left;
-}
-
-bool anon_has_suid(struct inode *inode)
-{
-	mode_t mode = atomic_load(&anon_inode_of(inode)->mode);
-
-	return S_ISREG(mode) && without_suid(mode) != mode;
-}
-
-int anon_kill_suid(struct inode *inode)
-{
-	struct anon_inode *ai = anon_inode_of(inode);
-	struct timespec now = os_realtime();
-
-	if (!anon_has_suid(inode))
-		return 0;
-	mutex_lock(&inode->time_lock);
-	atomic_store(&ai->mode, without_suid(atomic_load(&ai->mode)));
-	anon_changed(inode, now);
-	mutex_unlock(&inode->time_lock);
-	return 0;
-}
-
 static void set_rest(struct anon_inode *ai, const struct attr_change *c)
 {
 	struct timespec now = os_realtime();
@@ -162,9 +133,6 @@ static void set_rest(struct anon_inode *ai, const struct attr_change *c)
 		ai->uid = c->uid;
 	if (c->valid & ATTR_GID)
 		ai->gid = c->gid;
-	/* As chown(2) does, whoever calls it; the kernel leaves it to us. */
-	if ((c->valid & (ATTR_UID | ATTR_GID)) && !S_ISDIR(type))
-		atomic_store(&ai->mode, without_suid(atomic_load(&ai->mode)));
 	if (c->valid & ATTR_MODE)
 		atomic_store(&ai->mode, type | (c->mode & 07777u));
 	if (c->valid & ATTR_ATIME)
@@ -184,9 +152,7 @@ int anon_setattr(struct inode *inode, const struct attr_change *change)
 	if (err)
 		return err;
 	if (change->valid & ATTR_KILL_SUID)
-		anon_kill_suid(inode);
-	if (change->valid & (ATTR_UID | ATTR_GID))
-		anon_drop_caps(inode);
+		anon_drop_privs(inode, PRIV_SETID);
 	if (change->valid &
 	    (ATTR_UID | ATTR_GID | ATTR_MODE | ATTR_ATIME | ATTR_MTIME))
 		set_rest(anon_inode_of(inode), change);
@@ -351,8 +317,44 @@ int anon_removexattr(struct inode *inode, const char *name)
 	return err ? err : exchange_xattr(inode, name, XATTR_REPLACE, NULL);
 }
 
-void anon_drop_caps(struct inode *inode)
+/* --- privileges, as a write takes them ------------------------------------------ */
+
+unsigned int anon_privs(struct inode *inode)
 {
-	if (atomic_load(&anon_inode_of(inode)->has_caps))
-		exchange_xattr(inode, XATTR_CAPS, 0, NULL);
+	struct anon_inode *ai = anon_inode_of(inode);
+	mode_t mode = atomic_load(&ai->mode);
+	unsigned int which = 0;
+
+	if (S_ISDIR(mode))
+		return 0;
+	if (mode_without_setid(mode) != mode)
+		which |= PRIV_SETID;
+	if (atomic_load(&ai->has_caps)) /* (3) */
+		which |= PRIV_CAPS;
+	return which;
+}
+
+static void drop_caps(struct inode *inode)
+{
+	exchange_xattr(inode, XATTR_CAPS, 0, NULL);
+}
+
+static void drop_setid(struct anon_inode *ai)
+{
+	struct timespec now = os_realtime();
+
+	mutex_lock(&ai->inode.time_lock);
+	atomic_store(&ai->mode, mode_without_setid(atomic_load(&ai->mode)));
+	anon_changed(&ai->inode, now);
+	mutex_unlock(&ai->inode.time_lock);
+}
+
+int anon_drop_privs(struct inode *inode, unsigned int which)
+{
+	which &= anon_privs(inode);
+	if (which & PRIV_CAPS)
+		drop_caps(inode);
+	if (which & PRIV_SETID)
+		drop_setid(anon_inode_of(inode));
+	return 0;
 }

@@ -21,8 +21,9 @@ void anon_accessed(struct inode *inode);
 /* It is being opened: a long time after atime a read is worth it as well. */
 void anon_opened(struct inode *inode);
 
-bool anon_has_suid(struct inode *inode);
-int anon_kill_suid(struct inode *inode);
+unsigned int anon_privs(struct inode *inode);
+/* Does not block. */
+int anon_drop_privs(struct inode *inode, unsigned int which);
 
 ssize_t anon_getxattr(struct inode *inode, const char *name, void *value,
 		      size_t size);
@@ -31,8 +32,5 @@ ssize_t anon_listxattr(struct inode *inode, char *list, size_t size);
 int anon_setxattr(struct inode *inode, const char *name, const void *value,
 		  size_t size, int flags);
 int anon_removexattr(struct inode *inode, const char *name);
-
-/* The contents or the owner change: file capabilities go. Does not block. */
-void anon_drop_caps(struct inode *inode);
 
 #endif

@@ -81,7 +81,6 @@ static void modified(struct inode *inode, enum size_change how, uint64_t size)
 	ai->mtime = now;
 	anon_changed(inode, now);
 	mutex_unlock(&inode->time_lock);
-	anon_drop_caps(inode);
 }
 
 /* --- zeroing ---------------------------------------------------------------- */

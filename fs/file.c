@@ -60,6 +60,7 @@ static void refresh(struct file_inode *fi, const struct stat *st)
 	if (!same) {
 		page_cache_truncate(&fi->inode.mapping, 0);
 		atomic_store(&fi->inode.stale_copies, true);
+		file_privs_forget(fi);
 		fi->ctime_known = false;
 	}
 	/* What was not acknowledged is nobody's. */
@@ -214,6 +215,7 @@ int file_open(struct inode *inode, int flags)
 			file_users_put(fi);
 			return inode->vol->read_only ? -EROFS : -EACCES;
 		}
+		file_privs_opened(fi);
 	}
 	set_final_mode(fi);
 	return 0;
@@ -411,6 +413,7 @@ static int sync_backing(struct file_inode *fi, bool data_only, int err)
 {
 	int sync_err;
 
+	file_privs_restore(fi);
 	/* fdatasync(2) says nothing of times; they are put back later. */
 	if (!data_only)
 		file_restore_times(fi);
@@ -470,6 +473,7 @@ void file_zero_tail(struct file_inode *fi, uint64_t size)
 int file_cut_backing(struct file_inode *fi, uint64_t size)
 {
 	struct page_io_engine *io = fi->inode.vol->mm->io;
+	bool keep = file_privs_keep(fi);
 	int err;
 
 	/* Writeback in flight may be about to make it longer: not after us. */
@@ -478,6 +482,8 @@ int file_cut_backing(struct file_inode *fi, uint64_t size)
 	if (!err)
 		atomic_store(&fi->backing_size, size);
 	mutex_unlock(&fi->attr_lock);
+	if (keep)
+		file_privs_kept(fi);
 	if (!err)
 		crash_note_cut(fi, size);
 	return err;
@@ -602,6 +608,7 @@ int file_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t len)
 {
 	struct file_inode *fi = file_inode(inode);
 	struct address_space *m = &inode->mapping;
+	bool keep;
 	int err;
 
 	err = file_users_get(fi);
@@ -614,8 +621,12 @@ int file_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t len)
 		err = cut_excess(fi);
 	if (!err)
 		crash_note_growth(fi);
-	if (!err)
+	if (!err) {
+		keep = file_privs_keep(fi);
 		err = backing_fallocate(fi->fds.buffered, mode, offset, len);
+		if (keep)
+			file_privs_kept(fi);
+	}
 	if (!err) {
 		if (mode & ~FALLOC_FL_KEEP_SIZE) {
 			page_cache_truncate(m, offset >> PAGE_SHIFT);

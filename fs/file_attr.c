@@ -10,13 +10,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 
-static int set_owner(int fd, const struct attr_change *change)
+static int set_owner(struct file_inode *fi, int fd,
+		     const struct attr_change *change)
 {
 	uid_t uid = change->valid & ATTR_UID ? change->uid : (uid_t)-1;
 	gid_t gid = change->valid & ATTR_GID ? change->gid : (gid_t)-1;
 
-	return backing_set_owner(fd, uid, gid);
+	return file_privs_set_owner(fi, fd, uid, gid);
 }
 
 static int set_times(struct file_inode *fi, int fd,
@@ -32,36 +34,6 @@ static int set_times(struct file_inode *fi, int fd,
 	return file_set_times(fi, fd, ts);
 }
 
-bool file_has_suid(struct inode *inode)
-{
-	return atomic_load(&file_inode(inode)->has_suid);
-}
-
-/* Who writes or cuts a file without the right to keep them: bits off. */
-int file_kill_suid(struct inode *inode)
-{
-	struct file_inode *fi = file_inode(inode);
-	struct stat st;
-	mode_t mode;
-	int fd, err;
-
-	if (!atomic_load(&fi->has_suid))
-		return 0;
-	fd = file_inode_path_get(fi);
-	if (fd < 0)
-		return fd;
-	err = backing_stat(fd, &st);
-	mode = st.st_mode & ~(mode_t)S_ISUID;
-	if (mode & S_IXGRP) /* else it means mandatory locking */
-		mode &= ~(mode_t)S_ISGID;
-	if (!err && mode != st.st_mode)
-		err = backing_set_mode(fd, mode & ~(mode_t)S_IFMT);
-	file_inode_path_put(fi, fd);
-	if (!err)
-		atomic_store(&fi->has_suid, false);
-	return err;
-}
-
 int file_setattr(struct inode *inode, const struct attr_change *change)
 {
 	struct file_inode *fi = file_inode(inode);
@@ -74,11 +46,11 @@ int file_setattr(struct inode *inode, const struct attr_change *change)
 	if (valid & ATTR_SIZE)
 		err = file_truncate(inode, change->size);
 	if (!err && (valid & ATTR_KILL_SUID))
-		err = file_kill_suid(inode);
+		err = file_drop_privs(inode, PRIV_SETID);
 	if (!err && (valid & (ATTR_UID | ATTR_GID)))
-		err = set_owner(fd, change);
+		err = set_owner(fi, fd, change);
 	if (!err && (valid & ATTR_MODE))
-		err = backing_set_mode(fd, change->mode);
+		err = file_privs_set_mode(fi, fd, change->mode);
 	if (!err && (valid & (ATTR_ATIME | ATTR_MTIME)))
 		err = set_times(fi, fd, change);
 	file_inode_path_put(fi, fd);
@@ -95,28 +67,38 @@ static int xattr_begin(struct inode *inode, const char *name)
 	return err ? err : file_inode_path_get(file_inode(inode));
 }
 
+/* Is it one that the backing file does not keep as the others? */
+static bool is_caps(const struct inode *inode, const char *name)
+{
+	return S_ISREG(inode->type) && strcmp(name, XATTR_CAPS) == 0;
+}
+
 ssize_t file_getxattr(struct inode *inode, const char *name, void *value,
 		      size_t size)
 {
+	struct file_inode *fi = file_inode(inode);
 	int fd = xattr_begin(inode, name);
 	ssize_t n;
 
 	if (fd < 0)
 		return fd;
-	n = backing_getxattr(fd, name, value, size);
-	file_inode_path_put(file_inode(inode), fd);
+	n = is_caps(inode, name) ? file_privs_get_caps(fi, fd, value, size)
+				 : backing_getxattr(fd, name, value, size);
+	file_inode_path_put(fi, fd);
 	return n;
 }
 
 ssize_t file_listxattr(struct inode *inode, char *list, size_t size)
 {
-	int fd = file_inode_path_get(file_inode(inode));
+	struct file_inode *fi = file_inode(inode);
+	int fd = file_inode_path_get(fi);
 	ssize_t n;
 
 	if (fd < 0)
 		return fd;
-	n = backing_listxattr(fd, list, size);
-	file_inode_path_put(file_inode(inode), fd);
+	n = S_ISREG(inode->type) ? file_privs_list(fi, fd, list, size)
+				 : backing_listxattr(fd, list, size);
+	file_inode_path_put(fi, fd);
 	/* With size 0 what would be enough. */
 	if (n > 0 && size > 0)
 		n = (ssize_t)xattr_names_filter(list, (size_t)n,
@@ -127,24 +109,29 @@ ssize_t file_listxattr(struct inode *inode, char *list, size_t size)
 int file_setxattr(struct inode *inode, const char *name, const void *value,
 		  size_t size, int flags)
 {
+	struct file_inode *fi = file_inode(inode);
 	int fd = xattr_begin(inode, name);
 	int err;
 
 	if (fd < 0)
 		return fd;
-	err = backing_setxattr(fd, name, value, size, flags);
-	file_inode_path_put(file_inode(inode), fd);
+	err = is_caps(inode, name)
+		      ? file_privs_set_caps(fi, fd, value, size, flags)
+		      : backing_setxattr(fd, name, value, size, flags);
+	file_inode_path_put(fi, fd);
 	return err;
 }
 
 int file_removexattr(struct inode *inode, const char *name)
 {
+	struct file_inode *fi = file_inode(inode);
 	int fd = xattr_begin(inode, name);
 	int err;
 
 	if (fd < 0)
 		return fd;
-	err = backing_removexattr(fd, name);
-	file_inode_path_put(file_inode(inode), fd);
+	err = is_caps(inode, name) ? file_privs_remove_caps(fi, fd)
+				   : backing_removexattr(fd, name);
+	file_inode_path_put(fi, fd);
 	return err;
 }

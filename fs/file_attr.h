@@ -6,8 +6,6 @@
 #include "fs/inode.h"
 
 int file_setattr(struct inode *inode, const struct attr_change *change);
-bool file_has_suid(struct inode *inode);
-int file_kill_suid(struct inode *inode);
 
 ssize_t file_getxattr(struct inode *inode, const char *name, void *value,
 		      size_t size);

@@ -232,6 +232,7 @@ static struct file_inode *create(struct file_volume *fv, int path_fd,
 	list_init(&fi->left_link);
 	fi->fds = (struct backing_fds){ .direct = -1, .buffered = -1 };
 	mutex_init(&fi->attr_lock);
+	file_privs_forget(fi);
 	sync_group_init(&fi->syncs);
 	atomic_store(&fi->backing_size, st->stx_size);
 	return fi;
@@ -477,6 +478,7 @@ static void merge_file_state(struct file_inode *fi, struct stat *st)
 	uint64_t pages = m->nr_dirty + m->nr_writeback;
 
 	mutex_lock(&fi->attr_lock);
+	file_privs_merge(fi, st);
 	mutex_lock(&inode->time_lock);
 	/* Others may have changed it; but the status may be an old one. */
 	if (fi->users == 0 && !atomic_load(&fi->too_long) &&
@@ -518,7 +520,6 @@ void file_inode_merge_attr(struct file_inode *fi, struct stat *st)
 			number_of(file_volume_of(fi), st->st_dev, st->st_ino);
 	else
 		st->st_ino = fi->number;
-	atomic_store(&fi->has_suid, st->st_mode & (S_ISUID | S_ISGID));
 	if (S_ISREG(fi->inode.type))
 		merge_file_state(fi, st);
 }

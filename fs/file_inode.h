@@ -10,6 +10,7 @@
 #define FS_FILE_INODE_H
 
 #include "fs/backing.h"
+#include "fs/file_privs.h"
 #include "fs/inode.h"
 #include "fs/sync_group.h"
 
@@ -27,12 +28,12 @@ struct file_inode {
 	struct other_fs *other;	    /* it lies on, or NULL: SOURCE's (C) */
 	struct list_head hash_link; /* (T) */
 	struct list_head ino_link;  /* if it has no handle (T) */
-	_Atomic bool has_suid;	    /* set-id bits, when last looked at */
 	/* A name in this directory led to another mount or file system. */
 	_Atomic bool leads_out;
 
 	/* regular files --------------------------------------------------- */
 	struct mutex attr_lock;
+	struct file_privs privs;
 	_Atomic uint64_t backing_size; /* what the backing file has (A) */
 	_Atomic bool maybe_sparse;     /* may have holes below that (A) */
 	/*

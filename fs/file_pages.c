@@ -198,7 +198,7 @@ static void bounce_tail(struct page_run *run, unsigned int i, unsigned int len)
 	run->iov[i].iov_base = page_address(&mm->arena, run->bounce);
 }
 
-static void file_write_run(struct address_space *m, struct page_run *run)
+static void write_run(struct address_space *m, struct page_run *run)
 {
 	struct file_inode *fi = file_inode_of_mapping(m);
 	uint64_t start = run->first << PAGE_SHIFT;
@@ -258,6 +258,21 @@ static void file_write_run(struct address_space *m, struct page_run *run)
 	}
 }
 
+/*
+ * Of a file with privileges they are written here and now, so that what a write
+ * takes is missing for no longer than that.
+ */
+static void file_write_run(struct address_space *m, struct page_run *run)
+{
+	struct file_inode *fi = file_inode_of_mapping(m);
+	bool keep = file_privs_keep(fi);
+
+	run->here |= keep;
+	write_run(m, run);
+	if (keep)
+		file_privs_kept(fi);
+}
+
 static bool file_hold_back(struct address_space *m)
 {
 	return atomic_load(&file_inode_of_mapping(m)->inode.vol->hold_back);
@@ -283,7 +298,10 @@ static void file_page_dropped(struct address_space *m, struct page *page)
 
 static void file_written(struct address_space *m)
 {
-	file_restore_times(file_inode_of_mapping(m));
+	struct file_inode *fi = file_inode_of_mapping(m);
+
+	file_privs_restore(fi);
+	file_restore_times(fi);
 }
 
 const struct address_space_ops file_aops = {
@@ -439,6 +457,7 @@ int file_write_around(struct inode *inode, uint64_t at, const void *from,
 		fi->maybe_sparse || at + len > atomic_load(&fi->backing_size)
 			? pages << PAGE_SHIFT
 			: 0;
+	bool keep;
 	int err = 0;
 
 	/* As above. */
@@ -449,9 +468,12 @@ int file_write_around(struct inode *inode, uint64_t at, const void *from,
 	if (err)
 		return err;
 	crash_note_write(fi, (unsigned int)pages);
+	keep = file_privs_keep(fi);
 	err = extend(fi, at, at + len);
 	if (!err)
 		err = file_write_buffered(fi, at, from, len);
+	if (keep)
+		file_privs_kept(fi);
 	if (room)
 		space_release(file_volume_of(fi), room, !err);
 	/*

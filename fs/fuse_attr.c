@@ -65,10 +65,29 @@ static struct attr_change change_of(const struct args *a)
 	return change;
 }
 
+/*
+ * overlayfs copies a file up to us: it sets mode and owner, in that order, and
+ * means both. But of any change of the owner the kernel says that set-id bits go,
+ * as they do with chown(2). Between the attribute that says where the copy comes
+ * from, which only root can set, and the times, which are the end, they stay.
+ */
+static const char copy_up_name[] = "trusted.overlay.origin";
+
+static void heed_copy_up(struct inode *inode, struct attr_change *change)
+{
+	if (!atomic_load(&inode->copying_up))
+		return;
+	if (!(change->valid & ATTR_SIZE))
+		change->valid &= ~(unsigned int)ATTR_KILL_SUID;
+	if (change->valid & ATTR_MTIME)
+		atomic_store(&inode->copying_up, false);
+}
+
 static void run_setattr(struct request *rq)
 {
 	struct attr_change change = change_of(args_of(rq));
 
+	heed_copy_up(rq->inode, &change);
 	op_end_attr(rq, rq->vol->ops->setattr(rq->inode, &change));
 }
 
@@ -216,6 +235,8 @@ static int set_xattr(struct request *rq)
 	if (!rq->data)
 		return ops->removexattr(rq->inode, a->name);
 	err = ops->setxattr(rq->inode, a->name, rq->data, rq->size, a->flags);
+	if (!err && strcmp(a->name, copy_up_name) == 0)
+		atomic_store(&rq->inode->copying_up, true);
 	/* Only now: one that is refused changes nothing. */
 	if (!err && rq->vol->acl && strcmp(a->name, ACL_NAME) == 0)
 		err = drop_foreign_sgid(rq);

@@ -34,7 +34,7 @@ static void run_open(struct request *rq)
 	int flags = args_of(rq)->flags;
 	struct fuse_file_info fi;
 	struct open_file *file;
-	int err = open_file_open(rq->inode, flags, args_of(rq)->valid, &file);
+	int err = open_file_open(rq->inode, flags, !args_of(rq)->valid, &file);
 
 	if (err) {
 		op_end_err(rq, err);
@@ -342,7 +342,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 {
 	struct session *s = session_of(req);
 	const struct io_write how = {
-		.kill_suid = fi->kill_suidgid,
+		.keeps_setid = !fi->kill_suidgid,
 		.sync = fi->flags & (O_SYNC | O_DSYNC) || s->vol->sync,
 		.data_only = !s->vol->sync && (fi->flags & O_SYNC) != O_SYNC,
 	};
@@ -409,7 +409,7 @@ static void run_fallocate(struct request *rq)
 	struct args *a = args_of(rq);
 	/* The kernel does not say if it is by one who may keep set-id bits. */
 	int err = io_fallocate(rq, a->flags, (uint64_t)a->length,
-			       a->caller.uid != 0);
+			       a->caller.uid == 0);
 
 	op_end_err(rq, err);
 }

@@ -34,6 +34,8 @@ struct inode {
 	bool slow_destroy;     /* not for the thread that receives (C) */
 	/* The file has changed, and the kernel has not been told. */
 	_Atomic bool stale_copies;
+	/* overlayfs is making it; see fs/fuse_attr.c. */
+	_Atomic bool copying_up;
 	struct rwlock io_lock;	/* writers shared, who cuts the file alone */
 	struct mutex time_lock; /* size and times; never held for a disk */
 	_Atomic uint64_t size;	/* what was acknowledged (I) */

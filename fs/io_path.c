@@ -82,9 +82,9 @@ static void finish_sync_write(struct request *rq, int err)
 	queue(rq, REQUEST_SYNC, run_sync_write);
 }
 
-static void run_suid_write(struct request *rq)
+static void run_privs_write(struct request *rq)
 {
-	int err = rq->vol->ops->kill_suid(rq->inode);
+	int err = rq->vol->ops->drop_privs(rq->inode, rq->privs);
 
 	if (err) {
 		front_of(rq)->end_err(rq, err);
@@ -106,7 +106,8 @@ void io_write_go_on(struct request *rq, const struct request *hit,
 	rq->done = hit->done;
 	rq->mapped = hit->mapped;
 	rq->data_only = w->data_only;
-	rq->finish = path == IO_WRITE_SYNC ? finish_sync_write : finish_write;
+	rq->privs = privs_of_write(w->keeps_setid);
+	rq->finish = w->sync ? finish_sync_write : finish_write;
 	if (path == IO_WRITE_COPIES) {
 		copy_wait(rq, rw_write_finish);
 	} else if (path == IO_WRITE_PAUSED) {
@@ -116,19 +117,20 @@ void io_write_go_on(struct request *rq, const struct request *hit,
 			finish_write(rq, 0);
 	} else {
 		queue(rq, REQUEST_GROW,
-		      path == IO_WRITE_SUID ? run_suid_write : rw_write_slow);
+		      path == IO_WRITE_PRIVS ? run_privs_write : rw_write_slow);
 	}
 }
 
 /* --- the rest --------------------------------------------------------------------- */
 
-int io_fallocate(struct request *rq, int mode, uint64_t len, bool kill_suid)
+int io_fallocate(struct request *rq, int mode, uint64_t len, bool keeps_setid)
 {
 	const struct volume_ops *ops = rq->vol->ops;
+	unsigned int which = privs_of_write(keeps_setid);
 	int err = 0;
 
-	if (kill_suid && ops->has_suid(rq->inode)) {
-		err = ops->kill_suid(rq->inode);
+	if (ops->privs(rq->inode) & which) {
+		err = ops->drop_privs(rq->inode, which);
 		if (!err)
 			front_of(rq)->mode_changed(rq);
 	}

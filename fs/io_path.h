@@ -48,7 +48,7 @@ void io_read_go_on(struct request *rq, const struct request *hit, bool fits);
 
 enum io_write_path {
 	IO_WRITE_ENDED,	 /* hit->done bytes were taken, or *err */
-	IO_WRITE_SUID,	 /* set-id bits have to go first */
+	IO_WRITE_PRIVS,	 /* privileges have to go first */
 	IO_WRITE_SYNC,	 /* durable before it is answered */
 	IO_WRITE_SLOW,	 /* a worker goes on */
 	IO_WRITE_COPIES, /* taken; waits for room for copies */
@@ -57,9 +57,18 @@ enum io_write_path {
 
 /* What is asked of a write. */
 struct io_write {
-	bool kill_suid, sync;
+	bool keeps_setid; /* by one who may keep set-id bits */
+	bool sync;
 	bool data_only; /* O_DSYNC */
 };
+
+/* Has the file privileges that the write takes? What was mapped takes none. */
+static inline bool io_write_takes(const struct request *rq,
+				  const struct io_write *w)
+{
+	return !rq->mapped && (rq->vol->ops->privs(rq->inode) &
+			       privs_of_write(w->keeps_setid));
+}
 
 /* With vol, inode, file, data, offset, size, kept, mapped set, and done 0. */
 static inline enum io_write_path io_write_try(struct request *hit,
@@ -73,8 +82,8 @@ static inline enum io_write_path io_write_try(struct request *hit,
 
 	*err = 0;
 	*pause_ns = 0;
-	if (w->kill_suid && hit->vol->ops->has_suid(hit->inode))
-		return IO_WRITE_SUID;
+	if (io_write_takes(hit, w))
+		return IO_WRITE_PRIVS;
 	if (w->sync)
 		return IO_WRITE_SYNC;
 	if (!rw_write_hit(hit, err, pause_ns))
@@ -101,6 +110,6 @@ void io_write_go_on(struct request *rq, const struct request *hit,
  * fallocate(2) of [rq->offset, +len), by one who may keep set-id bits or not.
  * 0 or -errno.
  */
-int io_fallocate(struct request *rq, int mode, uint64_t len, bool kill_suid);
+int io_fallocate(struct request *rq, int mode, uint64_t len, bool keeps_setid);
 
 #endif

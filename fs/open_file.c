@@ -49,7 +49,16 @@ void open_file_release(struct open_file *file)
 	inode_put(inode);
 }
 
-int open_file_open(struct inode *inode, int flags, bool kill_suid,
+/* O_TRUNC, which the kernel leaves to us with all that it takes. */
+static int cut(struct inode *inode, bool keeps_setid)
+{
+	const struct volume_ops *ops = inode->vol->ops;
+	int err = ops->drop_privs(inode, privs_of_write(keeps_setid));
+
+	return err ? err : ops->truncate(inode, 0);
+}
+
+int open_file_open(struct inode *inode, int flags, bool keeps_setid,
 		   struct open_file **file)
 {
 	struct volume *vol = inode->vol;
@@ -66,9 +75,7 @@ int open_file_open(struct inode *inode, int flags, bool kill_suid,
 		return err;
 	}
 	if (flags & O_TRUNC)
-		err = vol->ops->truncate(inode, 0);
-	if (!err && kill_suid)
-		err = vol->ops->kill_suid(inode);
+		err = cut(inode, keeps_setid);
 	if (err)
 		open_file_release(*file);
 	return err;
@@ -88,7 +95,6 @@ static int make(struct inode *dir, const struct dir_make *how,
 int open_file_create(struct inode *dir, const struct dir_make *how, int flags,
 		     struct dir_entry *entry, struct open_file **file)
 {
-	const struct volume_ops *ops = dir->vol->ops;
 	int err;
 
 	/* First, so that no name is left if there is none. */
@@ -100,7 +106,7 @@ int open_file_create(struct inode *dir, const struct dir_make *how, int flags,
 		return err;
 	}
 	if (flags & O_TRUNC && entry->attr.st_size > 0)
-		err = ops->truncate(entry->inode, 0);
+		err = cut(entry->inode, false);
 	if (!err)
 		err = open_file_begin(*file, entry->inode, flags);
 	if (err) {

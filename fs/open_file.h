@@ -30,10 +30,10 @@ void open_file_free(struct volume *vol, struct open_file *file);
  */
 int open_file_begin(struct open_file *file, struct inode *inode, int flags);
 /*
- * open(2) and what its flags ask for: O_TRUNC; kill_suid: set-id bits go. 0 or
- * -errno.
+ * open(2) and what its flags ask for: O_TRUNC, by one who may keep set-id bits or
+ * not. 0 or -errno.
  */
-int open_file_open(struct inode *inode, int flags, bool kill_suid,
+int open_file_open(struct inode *inode, int flags, bool keeps_setid,
 		   struct open_file **file);
 /*
  * The same of open(2) with O_CREAT, of what "make" says. 0 or -errno, -ENOROOM;

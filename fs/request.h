@@ -68,6 +68,7 @@ struct request {
 	bool mapped;	/* a write of what was dirtied through a mapping */
 	bool kept;	/* the kernel keeps a copy of what is read or written */
 	bool data_only; /* a write with O_DSYNC: times need not be durable */
+	unsigned int privs; /* that a write takes: enum priv */
 	/* reads: the pages of [offset, offset + size), with references */
 	unsigned int nr_pages;
 	unsigned int nr_begun; /* reading began for those below */

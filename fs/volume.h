@@ -15,6 +15,7 @@
 #include "fs/dir.h"
 #include "fs/inode.h"
 #include "fs/open_file.h"
+#include "fs/privs.h"
 #include "mm/mm.h"
 
 #include <limits.h>
@@ -68,11 +69,15 @@ struct volume_ops {
 
 	/* attributes ----------------------------------------------------- */
 	int (*getattr)(struct inode *inode, struct stat *st);
-	/* Size included; in the order: size, suid, owner, mode, times. */
+	/* Size included; in the order: size, privileges, owner, mode, times. */
 	int (*setattr)(struct inode *inode, const struct attr_change *change);
-	/* Has it set-id bits a write must take away? Must not block. */
-	bool (*has_suid)(struct inode *inode);
-	int (*kill_suid)(struct inode *inode);
+	/*
+	 * Which privileges (enum priv) may it have? Must not block. And take
+	 * those of "which", as a write does that is about to happen. Nothing
+	 * else takes any, but setattr with ATTR_KILL_SUID the set-id bits.
+	 */
+	unsigned int (*privs)(struct inode *inode);
+	int (*drop_privs)(struct inode *inode, unsigned int which);
 	/*
 	 * Contents were read: the access time may change. Must not block. NULL:
 	 * it does not.

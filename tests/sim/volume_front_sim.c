@@ -23,7 +23,7 @@ static void run_open(struct request *rq)
 	struct call *call = call_of(rq);
 
 	call_end_err(rq, open_file_open(rq->inode, (int)call->flags,
-					sim_chance(5), &call->file));
+					!sim_chance(5), &call->file));
 }
 
 int front_open(struct client *c, struct inode *inode, int flags,
@@ -159,7 +159,7 @@ int64_t front_write(struct client *c, const struct wopen *o, uint64_t offset,
 {
 	struct volume *vol = o->f->wv->vol;
 	const struct io_write how = {
-		.kill_suid = sim_chance(10),
+		.keeps_setid = !sim_chance(10),
 		.sync = flags & O_DSYNC,
 		.data_only = (flags & O_SYNC) != O_SYNC,
 	};
@@ -234,8 +234,8 @@ static void run_fallocate(struct request *rq)
 	struct call *call = call_of(rq);
 
 	rq->offset = call->ino;
-	call_end_err(
-		rq, io_fallocate(rq, call->mode, call->length, sim_chance(20)));
+	call_end_err(rq, io_fallocate(rq, call->mode, call->length,
+				      !sim_chance(20)));
 }
 
 int front_fallocate(struct client *c, struct inode *inode, int mode,

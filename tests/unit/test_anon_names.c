@@ -12,6 +12,7 @@
 #include "fs/anon_inode.h"
 #include "fs/anon_volume.h"
 #include "fs/fs.h"
+#include "fs/privs.h"
 #include "swap/swap.h"
 #include "tests/unit/unit.h"
 
@@ -825,10 +826,16 @@ static void attributes_have_names_and_limits(void **state)
 	assert_int_equal(anon_listxattr(e.inode, NULL, 0), 7 + 20);
 	assert_int_equal(anon_listxattr(e.inode, v, 7 + 19), -ERANGE);
 	assert_int_equal(anon_listxattr(e.inode, v, 7 + 20), 7 + 20);
+	/* What a change of the owner takes is the kernel's to say. */
 	assert_int_equal(
 		anon_setattr(e.inode, &(struct attr_change){ .valid = ATTR_UID,
 							     .uid = 3 }),
 		0);
+	assert_int_equal(anon_getxattr(e.inode, "security.capability", v, 0),
+			 0);
+	assert_int_equal(anon_privs(e.inode), PRIV_CAPS);
+	assert_int_equal(anon_drop_privs(e.inode, PRIV_ALL), 0);
+	assert_int_equal(anon_privs(e.inode), 0);
 	assert_int_equal(anon_getxattr(e.inode, "security.capability", v, 0),
 			 -ENODATA);
 	assert_int_equal(anon_removexattr(e.inode, "user.a"), 0);
