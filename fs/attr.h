@@ -14,6 +14,7 @@ enum attr_valid {
 	ATTR_ATIME = 1u << 4,
 	ATTR_MTIME = 1u << 5,
 	ATTR_KILL_SUID = 1u << 6,
+	ATTR_TOUCH = 1u << 7, /* both times, and both are now */
 };
 
 struct attr_change {

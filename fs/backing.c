@@ -86,10 +86,12 @@ int backing_open_data(struct file_volume *fv, const struct backing_id *id,
 {
 	int mode = fv->vol.read_only ? O_RDONLY : O_RDWR;
 
-	fds->direct = -1;
+	*fds = BACKING_FDS_NONE;
+	fds->refused = -EROFS;
 	fds->buffered = open_noatime(fv, id, mode | O_NONBLOCK);
 	if (mode == O_RDWR && is_refusal(fds->buffered)) {
 		mode = O_RDONLY;
+		fds->refused = fds->buffered;
 		fds->buffered = open_noatime(fv, id, mode | O_NONBLOCK);
 	}
 	if (fds->buffered < 0)
@@ -104,11 +106,33 @@ int backing_open_data(struct file_volume *fv, const struct backing_id *id,
 	return 0;
 }
 
+int backing_open_append(struct file_volume *fv, const struct backing_id *id,
+			struct backing_fds *fds)
+{
+	int fd = open_noatime(fv, id, O_WRONLY | O_APPEND | O_NONBLOCK);
+
+	if (fd < 0)
+		return fd;
+	fds->append = fd;
+	vmstat_inc(fv->vol.mm, NR_BACKING_FDS);
+	return 0;
+}
+
+static void close_data(struct file_volume *fv, int fd)
+{
+	if (fd < 0)
+		return;
+	backing_close(fd);
+	vmstat_dec(fv->vol.mm, NR_BACKING_FDS);
+}
+
 void backing_close_data(struct file_volume *fv, struct backing_fds *fds)
 {
-	vmstat_add(fv->vol.mm, NR_BACKING_FDS, fds->direct < 0 ? -1 : -2);
-	if (fds->direct >= 0)
-		backing_close(fds->direct);
-	backing_close(fds->buffered);
-	*fds = (struct backing_fds){ .direct = -1, .buffered = -1 };
+	/* What was appended the host has cached. */
+	if (fds->append >= 0)
+		backing_drop_cache(fds->append);
+	close_data(fv, fds->direct);
+	close_data(fv, fds->append);
+	close_data(fv, fds->buffered);
+	*fds = BACKING_FDS_NONE;
 }

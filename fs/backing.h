@@ -47,8 +47,13 @@ struct backing_id {
 struct backing_fds {
 	int direct;   /* O_DIRECT, or -1 */
 	int buffered; /* not; always there while any is */
-	bool writable;
+	int append; /* for writing at the end alone, or -1; fs/file_append.h */
+	_Atomic bool writable; /* the first two are for writing too */
+	int refused;	       /* if not: why, -errno */
 };
+
+#define BACKING_FDS_NONE \
+	((struct backing_fds){ .direct = -1, .buffered = -1, .append = -1 })
 
 /*
  * Identify the file behind an O_PATH descriptor. The descriptor becomes part
@@ -72,6 +77,9 @@ int backing_open(struct file_volume *fv, const struct backing_id *id,
 /* Open for data, for writing too if that is possible. 0 or -errno. */
 int backing_open_data(struct file_volume *fv, const struct backing_id *id,
 		      struct backing_fds *fds);
+/* ... for writing at the end, too. 0 or -errno. */
+int backing_open_append(struct file_volume *fv, const struct backing_id *id,
+			struct backing_fds *fds);
 void backing_close_data(struct file_volume *fv, struct backing_fds *fds);
 
 /* --- the system's part -------------------------------------------------------
@@ -138,6 +146,11 @@ int backing_removexattr(int fd, const char *name);
 /* Open files, and for the first open directories too: lseek(2). */
 int64_t backing_seek(int fd, uint64_t offset, int whence);
 int backing_fallocate(int fd, int mode, uint64_t offset, uint64_t len);
+/*
+ * write(2) at the end of a file opened for that, wherever others have moved it:
+ * bytes, and in *end where they end.
+ */
+ssize_t backing_append(int fd, const void *from, size_t len, uint64_t *end);
 /* Nothing is to be read ahead into the host's page cache; nothing kept there. */
 void backing_advise_random(int fd);
 void backing_drop_cache(int fd);

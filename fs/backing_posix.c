@@ -350,6 +350,21 @@ int backing_fallocate(int fd, int mode, uint64_t offset, uint64_t len)
 	return result(fallocate(fd, mode, (off_t)offset, (off_t)len));
 }
 
+ssize_t backing_append(int fd, const void *from, size_t len, uint64_t *end)
+{
+	ssize_t n = write(fd, from, len);
+	off_t at;
+
+	if (n < 0)
+		return -errno;
+	/* O_APPEND: the position is behind what was written. */
+	at = lseek(fd, 0, SEEK_CUR);
+	if (at < 0)
+		return -errno;
+	*end = (uint64_t)at;
+	return n;
+}
+
 void backing_advise_random(int fd)
 {
 	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);

@@ -13,6 +13,7 @@
  */
 #include "fs/file.h"
 
+#include "fs/file_append.h"
 #include "fs/file_volume.h"
 #include "mm/page_alloc.h"
 #include "mm/page_cache.h"
@@ -183,6 +184,7 @@ static void become_writable(struct file_inode *fi)
 		    (now.direct < 0 ||
 		     backing_replace(have->direct, now.direct) == 0))
 			have->writable = true;
+		have->refused = now.refused;
 		backing_close_data(file_volume_of(fi), &now);
 	}
 	mutex_unlock(&fi->attr_lock);
@@ -211,9 +213,10 @@ int file_open(struct inode *inode, int flags)
 		return err;
 	if ((flags & O_ACCMODE) != O_RDONLY) {
 		become_writable(fi);
-		if (!fi->fds.writable) {
+		err = file_append_open(fi, flags);
+		if (err) {
 			file_users_put(fi);
-			return inode->vol->read_only ? -EROFS : -EACCES;
+			return err;
 		}
 		file_privs_opened(fi);
 	}
@@ -317,7 +320,9 @@ int file_set_times(struct file_inode *fi, int fd,
 	mutex_lock(&fi->attr_lock);
 	err = backing_set_times(fd, times);
 	mutex_lock(&fi->inode.time_lock);
-	if (!err && times[1].tv_nsec != UTIME_OMIT) {
+	if (!err && times[1].tv_nsec == UTIME_NOW) {
+		fi->ctime_known = fi->times_dirty = false;
+	} else if (!err && times[1].tv_nsec != UTIME_OMIT) {
 		fi->ctime_known = false;
 		fi->mtime = times[1];
 		fi->ours_ctime = os_realtime();
@@ -569,7 +574,7 @@ int file_truncate(struct inode *inode, uint64_t size)
 	err = file_users_get(fi);
 	if (err)
 		return err;
-	err = fi->fds.writable ? 0 : -EROFS;
+	err = file_append_may_cut(fi);
 	if (!err) {
 		rwlock_lock(&inode->io_lock);
 		mapping_freeze(&inode->mapping);
@@ -609,21 +614,22 @@ int file_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t len)
 	struct file_inode *fi = file_inode(inode);
 	struct address_space *m = &inode->mapping;
 	bool keep;
-	int err;
+	int fd, err;
 
 	err = file_users_get(fi);
 	if (err)
 		return err;
+	fd = file_append_fd(fi);
 	rwlock_lock(&inode->io_lock);
 	/* Do it in the file, on what is written, and forget what we had. */
-	err = mapping_sync(m, 0, UINT64_MAX);
+	err = fd < 0 ? fd : mapping_sync(m, 0, UINT64_MAX);
 	if (!err)
 		err = cut_excess(fi);
 	if (!err)
 		crash_note_growth(fi);
 	if (!err) {
 		keep = file_privs_keep(fi);
-		err = backing_fallocate(fi->fds.buffered, mode, offset, len);
+		err = backing_fallocate(fd, mode, offset, len);
 		if (keep)
 			file_privs_kept(fi);
 	}

@@ -24,14 +24,21 @@ static int set_owner(struct file_inode *fi, int fd,
 static int set_times(struct file_inode *fi, int fd,
 		     const struct attr_change *change)
 {
+	static const struct timespec now[2] = { { .tv_nsec = UTIME_NOW },
+						{ .tv_nsec = UTIME_NOW } };
 	struct timespec ts[2] = { { .tv_nsec = UTIME_OMIT },
 				  { .tv_nsec = UTIME_OMIT } };
+	int err;
 
 	if (change->valid & ATTR_ATIME)
 		ts[0] = change->atime;
 	if (change->valid & ATTR_MTIME)
 		ts[1] = change->mtime;
-	return file_set_times(fi, fd, ts);
+	err = file_set_times(fi, fd, ts);
+	/* An append-only file can be touched, and no more than that. */
+	if (err == -EPERM && (change->valid & ATTR_TOUCH))
+		err = file_set_times(fi, fd, now);
+	return err;
 }
 
 int file_setattr(struct inode *inode, const struct attr_change *change)

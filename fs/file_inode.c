@@ -230,7 +230,7 @@ static struct file_inode *create(struct file_volume *fv, int path_fd,
 	list_init(&fi->ino_link);
 	list_init(&fi->grown_link);
 	list_init(&fi->left_link);
-	fi->fds = (struct backing_fds){ .direct = -1, .buffered = -1 };
+	fi->fds = BACKING_FDS_NONE;
 	mutex_init(&fi->attr_lock);
 	file_privs_forget(fi);
 	sync_group_init(&fi->syncs);

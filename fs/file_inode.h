@@ -41,7 +41,8 @@ struct file_inode {
 	 * be cut: to be tried again. Set and cleared with io_lock held alone.
 	 */
 	_Atomic bool too_long;
-	bool unlinked;	       /* no name is left (A) */
+	_Atomic bool append_only; /* as last opened for writing */
+	bool unlinked;		  /* no name is left (A) */
 	mode_t mode_once_open; /* with its type; to be set then; 0: none (A) */
 	bool times_dirty;      /* mtime here is newer than the backing's (S) */
 	bool unstamped;	       /* the last change was not of the backing (S) */

@@ -386,6 +386,9 @@ int file_prepare_page(struct inode *inode, struct page *page, gfp_t gfp)
 {
 	int err;
 
+	/* What could not be written back is not taken. */
+	if (!file_inode(inode)->fds.writable)
+		return file_inode(inode)->fds.refused;
 	/* What lies behind the end must be gone before it is in the file. */
 	if (atomic_load(&file_inode(inode)->too_long) &&
 	    (page->index + 1) << PAGE_SHIFT > atomic_load(&inode->size))

@@ -136,8 +136,8 @@ unsigned int file_privs(struct inode *inode)
 }
 
 /*
- * As a write does it, which asks neither for rights (CAP_SETFCAP) nor whether the
- * file may be changed (append-only): it is given to the owner it has.
+ * As a write does it, which asks for no rights (CAP_SETFCAP): it is given to the
+ * owner it has.
  */
 static int strip(int fd)
 {
@@ -153,9 +153,10 @@ static int drop_caps(struct file_inode *fi, int fd) must_hold(fi->attr_lock)
 		look_at_caps(fi, fd);
 	if (atomic_load(&p->may_have) & (PRIV_CAPS | PRIV_CAPS_UNKNOWN))
 		err = backing_removexattr(fd, XATTR_CAPS);
-	if (err == -EPERM)
+	/* If nothing but appends can change it, the append takes them itself. */
+	if (err == -EPERM && !atomic_load(&fi->append_only))
 		err = strip(fd);
-	if (is_none(err))
+	else if (err == -EPERM || is_none(err))
 		err = 0;
 	if (!err)
 		note_caps(p, NULL, 0);
@@ -181,11 +182,8 @@ static int drop(struct file_inode *fi, int fd, unsigned int which)
 	left = which & PRIV_SETID ? mode_without_setid(mode) : mode;
 	if (which & PRIV_CAPS)
 		err = drop_caps(fi, fd);
-	if (!err && left != mode) {
+	if (!err && left != mode)
 		err = set_left_mode(fd, left);
-		if (err == -EPERM)
-			err = strip(fd);
-	}
 	if (err)
 		return err;
 	note_mode(p, left);

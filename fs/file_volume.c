@@ -2,6 +2,7 @@
 #include "fs/file_volume.h"
 
 #include "fs/file.h"
+#include "fs/file_append.h"
 #include "fs/file_attr.h"
 #include "fs/file_dir.h"
 #include "fs/fs.h"
@@ -206,6 +207,8 @@ static const struct volume_ops file_volume_ops = {
 	.prepare_page = file_prepare_page,
 	.page_written = file_page_written,
 	.write_around = file_write_around,
+	.is_append_only = file_is_append_only,
+	.append = file_append,
 	.balance = file_balance,
 	.must_wait = file_must_wait,
 	.inode_unused = file_inode_unused,

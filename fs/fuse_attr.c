@@ -58,6 +58,9 @@ static struct attr_change change_of(const struct args *a)
 	for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++)
 		if (a->valid & bits[i].fuse)
 			change.valid |= bits[i].valid;
+	if ((a->valid & FUSE_SET_ATTR_ATIME_NOW) &&
+	    (a->valid & FUSE_SET_ATTR_MTIME_NOW))
+		change.valid |= ATTR_TOUCH;
 	if (a->valid & FUSE_SET_ATTR_ATIME_NOW)
 		change.atime = os_realtime();
 	if (a->valid & FUSE_SET_ATTR_MTIME_NOW)

@@ -19,6 +19,9 @@ static void fill_file_info(struct fuse_file_info *fi, struct open_file *file,
 		.fh = (uintptr_t)file,
 	};
 	copy_choose(file->inode, fi);
+	/* Where it goes the kernel does not know: no page of it can be kept. */
+	if (file->append_only)
+		fi->direct_io = 1;
 }
 
 static struct open_file *file_of(uint64_t fh)

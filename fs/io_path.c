@@ -82,6 +82,15 @@ static void finish_sync_write(struct request *rq, int err)
 	queue(rq, REQUEST_SYNC, run_sync_write);
 }
 
+static void run_append(struct request *rq)
+{
+	ssize_t n = rq->vol->ops->append(rq->inode, rq->data, rq->size);
+
+	if (n > 0)
+		rq->done = (size_t)n;
+	rq->finish(rq, n < 0 ? (int)n : 0);
+}
+
 static void run_privs_write(struct request *rq)
 {
 	int err = rq->vol->ops->drop_privs(rq->inode, rq->privs);
@@ -91,7 +100,17 @@ static void run_privs_write(struct request *rq)
 		return;
 	}
 	front_of(rq)->mode_changed(rq);
-	rw_write_slow(rq);
+	if (io_write_appends(rq))
+		run_append(rq);
+	else
+		rw_write_slow(rq);
+}
+
+static void (*write_run_of(enum io_write_path path))(struct request *rq)
+{
+	if (path == IO_WRITE_PRIVS)
+		return run_privs_write;
+	return path == IO_WRITE_APPEND ? run_append : rw_write_slow;
 }
 
 void io_write_go_on(struct request *rq, const struct request *hit,
@@ -116,8 +135,7 @@ void io_write_go_on(struct request *rq, const struct request *hit,
 				      rw_write_finish))
 			finish_write(rq, 0);
 	} else {
-		queue(rq, REQUEST_GROW,
-		      path == IO_WRITE_PRIVS ? run_privs_write : rw_write_slow);
+		queue(rq, REQUEST_GROW, write_run_of(path));
 	}
 }
 

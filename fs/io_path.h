@@ -49,6 +49,7 @@ void io_read_go_on(struct request *rq, const struct request *hit, bool fits);
 enum io_write_path {
 	IO_WRITE_ENDED,	 /* hit->done bytes were taken, or *err */
 	IO_WRITE_PRIVS,	 /* privileges have to go first */
+	IO_WRITE_APPEND, /* of an append-only file: around the cache */
 	IO_WRITE_SYNC,	 /* durable before it is answered */
 	IO_WRITE_SLOW,	 /* a worker goes on */
 	IO_WRITE_COPIES, /* taken; waits for room for copies */
@@ -70,6 +71,12 @@ static inline bool io_write_takes(const struct request *rq,
 			       privs_of_write(w->keeps_setid));
 }
 
+/* What was mapped is written where it belongs, or not at all. */
+static inline bool io_write_appends(const struct request *rq)
+{
+	return rq->file->append_only && !rq->mapped;
+}
+
 /* With vol, inode, file, data, offset, size, kept, mapped set, and done 0. */
 static inline enum io_write_path io_write_try(struct request *hit,
 					      const struct io_write *w,
@@ -84,6 +91,8 @@ static inline enum io_write_path io_write_try(struct request *hit,
 	*pause_ns = 0;
 	if (io_write_takes(hit, w))
 		return IO_WRITE_PRIVS;
+	if (io_write_appends(hit))
+		return IO_WRITE_APPEND;
 	if (w->sync)
 		return IO_WRITE_SYNC;
 	if (!rw_write_hit(hit, err, pause_ns))

@@ -27,6 +27,9 @@ int open_file_begin(struct open_file *file, struct inode *inode, int flags)
 	file->inode = inode;
 	file->for_writing = (flags & O_ACCMODE) != O_RDONLY;
 	file->noatime = flags & O_NOATIME;
+	file->append_only = file->for_writing && (flags & O_APPEND) &&
+			    vol->ops->is_append_only &&
+			    vol->ops->is_append_only(inode);
 	kernel_copies_opened(inode, file->for_writing);
 	mutex_lock(&vol->opens_lock);
 	list_add(&vol->open_files, &file->link);

@@ -15,6 +15,7 @@ struct open_file {
 	struct mutex lock; /* of the window */
 	struct readahead ra;
 	bool for_writing;
+	bool append_only;	      /* see volume_ops.is_append_only */
 	bool noatime;		      /* O_NOATIME */
 	_Atomic pgoff_t last_written; /* page of the last write */
 	uint32_t wb_err_since; /* errors up to here were reported (lock) */

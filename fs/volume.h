@@ -143,6 +143,13 @@ struct volume_ops {
 	 */
 	int (*write_around)(struct inode *inode, uint64_t at, const void *from,
 			    size_t len);
+	/*
+	 * The file has just been opened for writing with O_APPEND: is that all
+	 * that may be done to it? NULL: never. Then what is written goes to its
+	 * end by this, around the cache, wherever that is: bytes, or -errno.
+	 */
+	bool (*is_append_only)(struct inode *inode);
+	ssize_t (*append)(struct inode *inode, const void *from, size_t len);
 	/* After a write of nr pages: how long to pause, in ns; must not block. */
 	uint64_t (*balance)(struct volume *vol, unsigned long nr);
 	/* ... and again after the pause: still? */

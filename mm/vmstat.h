@@ -121,6 +121,7 @@
 	X(RESERVE_FAIL_INJECTED, reserve_fail_injected)       \
 	X(CRASH_DROPPED, crash_dropped)                       \
 	X(CRASH_EARLY, crash_early)                           \
+	X(APPENDED_BYTES, appended_bytes)                     \
 	X(PRIVS_KEPT, privs_kept)                             \
 	X(PRIVS_NOT_KEPT, privs_not_kept)                     \
 	X(FLUSHER_WAKE, flusher_wake)                         \

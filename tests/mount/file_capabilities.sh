@@ -32,7 +32,7 @@ same_as_bare() {
 
 timeout 100 $python "$top/tests/mount/privileges.py" "$work/bare" >"$work/there" ||
 	fail "privileges.py on a bare directory"
-for cache in auto user kernel; do
+for cache in auto user kernel writeback; do
 	mount_plimsoll "$src" "$mnt" mem=64M,allow_other,cache=$cache
 	same_as_bare "a file volume, cache=$cache"
 	[ "$(vmstat "$mnt" privs_kept)" -gt 0 ] || fail "nothing had to be kept"

@@ -846,6 +846,15 @@ int backing_fallocate(int fd, int mode, uint64_t offset, uint64_t len)
 	return sim_file_allocate(i->file, offset, len, keep);
 }
 
+ssize_t backing_append(int fd, const void *from, size_t len, uint64_t *end)
+{
+	(void)fd_of(fd);
+	(void)from;
+	(void)len;
+	(void)end;
+	sim_fail("no file is append-only here");
+}
+
 void backing_advise_random(int fd)
 {
 	(void)fd_of(fd);
