@@ -487,6 +487,7 @@ int file_cut_backing(struct file_inode *fi, uint64_t size)
 	if (!err)
 		atomic_store(&fi->backing_size, size);
 	mutex_unlock(&fi->attr_lock);
+	file_privs_written(&fi->privs);
 	if (keep)
 		file_privs_kept(fi);
 	if (!err)
@@ -630,6 +631,7 @@ int file_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t len)
 	if (!err) {
 		keep = file_privs_keep(fi);
 		err = backing_fallocate(fd, mode, offset, len);
+		file_privs_written(&fi->privs);
 		if (keep)
 			file_privs_kept(fi);
 	}

@@ -135,6 +135,7 @@ static ssize_t append_reserved(struct file_inode *fi, const void *from,
 		return n;
 	keep = file_privs_keep(fi);
 	n = backing_append(fi->fds.append, from, len, end);
+	file_privs_written(&fi->privs);
 	if (keep)
 		file_privs_kept(fi);
 	if (room)

@@ -55,6 +55,7 @@ static void end_written(struct page_run *run, int err)
 			bytes += PAGE_SIZE;
 	if (bytes)
 		space_release(file_volume_of(fi), bytes, true);
+	file_privs_written(&fi->privs);
 	page_run_write_done(run, err);
 }
 
@@ -212,6 +213,7 @@ static void write_run(struct address_space *m, struct page_run *run)
 	crash_note_write(fi, run->nr);
 	err = extend(fi, start, end);
 	if (err) {
+		file_privs_written(&fi->privs);
 		page_run_write_done(run, err);
 		return;
 	}
@@ -475,6 +477,7 @@ int file_write_around(struct inode *inode, uint64_t at, const void *from,
 	err = extend(fi, at, at + len);
 	if (!err)
 		err = file_write_buffered(fi, at, from, len);
+	file_privs_written(&fi->privs);
 	if (keep)
 		file_privs_kept(fi);
 	if (room)

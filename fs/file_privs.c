@@ -6,7 +6,9 @@
  *       the backing file has is right, and looked at again.
  *   (2) Each keeper puts back when its write is done, and before whoever waits
  *       for that write can find it durable (file_privs_restore()).
- *   (3) Capabilities that were not there when the file was opened, or were taken
+ *   (3) A write that began when there was nothing to keep may take what is set while
+ *       it is under way: then that is "taken", until none is.
+ *   (4) Capabilities that were not there when the file was opened, or were taken
  *       since, are not kept: if others have set them in the backing directory
  *       meanwhile, the write-back of what was written takes them, as ever.
  */
@@ -70,19 +72,17 @@ static bool is_none(ssize_t err)
 	return err == -ENODATA || err == -EOPNOTSUPP;
 }
 
-/* The backing file's capabilities (1). If it does not say it may have some. */
+/* The backing file's capabilities (1). If it does not say, what was known stays. */
 static void look_at_caps(struct file_inode *fi, int fd) must_hold(fi->attr_lock)
 {
 	struct file_privs *p = &fi->privs;
 	uint8_t value[XATTR_CAPS_SZ];
 	ssize_t n = backing_getxattr(fd, XATTR_CAPS, value, sizeof(value));
 
-	if (n >= 0 || is_none(n)) {
+	if (n >= 0 || is_none(n))
 		note_caps(p, value, n > 0 ? (size_t)n : 0);
-	} else {
+	else if (atomic_load(&p->may_have) & PRIV_CAPS_UNKNOWN)
 		p->caps_size = 0;
-		may_have(p, PRIV_CAPS_UNKNOWN);
-	}
 }
 
 void file_privs_forget(struct file_inode *fi)
@@ -108,6 +108,14 @@ void file_privs_note_mode(struct file_inode *fi, mode_t mode)
 		may_have(&fi->privs, privs_of_mode(mode));
 }
 
+/* Is the status from before the bits were put back, perhaps? */
+static bool is_doubtful(const struct file_inode *fi, const struct stat *st)
+{
+	return fi->users > 0 && !(st->st_mode & SETID_BITS) &&
+	       (atomic_load(&fi->privs.may_have) &
+		(PRIV_SETID | PRIV_SGID_STAYS));
+}
+
 void file_privs_merge(struct file_inode *fi, struct stat *st)
 {
 	struct file_privs *p = &fi->privs;
@@ -115,12 +123,12 @@ void file_privs_merge(struct file_inode *fi, struct stat *st)
 
 	if (is_at_stake(p))
 		st->st_mode |= p->setid;
-	else if (fi->users > 0 && !(st->st_mode & SETID_BITS) &&
-		 (atomic_load(&p->may_have) & (PRIV_SETID | PRIV_SGID_STAYS)) &&
-		 backing_stat(fi->fds.buffered, &now) == 0)
-		/* The status may be from before they were put back. */
-		st->st_mode = now.st_mode;
+	else if (is_doubtful(fi, st))
+		st->st_mode = backing_stat(fi->fds.buffered, &now) == 0
+				      ? now.st_mode
+				      : st->st_mode | p->setid;
 	file_privs_note_mode(fi, st->st_mode);
+	p->setid = st->st_mode & SETID_BITS;
 }
 
 /* --- taking them ---------------------------------------------------------------- */
@@ -258,7 +266,8 @@ static void put_back(struct file_inode *fi, int fd) must_hold(fi->attr_lock)
 		p->setid = 0;
 		mode_err = 0;
 	}
-	p->taken = caps_err || mode_err;
+	p->taken = caps_err || mode_err ||
+		   (p->taken && atomic_load(&p->nr_writes) > 0); /* (3) */
 }
 
 /*
@@ -273,11 +282,11 @@ static bool look(struct file_inode *fi, int fd) must_hold(fi->attr_lock)
 
 	if (is_at_stake(p))
 		return true;
-	if (which & (PRIV_CAPS | PRIV_CAPS_UNKNOWN)) /* (3) */
+	if (which & (PRIV_CAPS | PRIV_CAPS_UNKNOWN)) /* (4) */
 		look_at_caps(fi, fd);
-	p->setid = 0;
-	if ((which & (PRIV_SETID | PRIV_SGID_STAYS)) &&
-	    backing_stat(fd, &st) == 0)
+	if (!(which & (PRIV_SETID | PRIV_SGID_STAYS)))
+		p->setid = 0;
+	else if (backing_stat(fd, &st) == 0)
 		note_mode(p, st.st_mode);
 	return p->caps_size > 0 || p->setid;
 }
@@ -287,6 +296,7 @@ bool file_privs_keep(struct file_inode *fi)
 	struct file_privs *p = &fi->privs;
 	bool keep;
 
+	atomic_fetch_add(&p->nr_writes, 1); /* before we look (3) */
 	if (!atomic_load(&p->may_have))
 		return false;
 	mutex_lock(&fi->attr_lock);
@@ -317,6 +327,13 @@ void file_privs_restore(struct file_inode *fi)
 	mutex_unlock(&fi->attr_lock);
 }
 
+/* They were set, and noted (3). */
+static void were_set(struct file_privs *p)
+{
+	if ((p->caps_size > 0 || p->setid) && atomic_load(&p->nr_writes) > 0)
+		p->taken = true;
+}
+
 /* --- setting them ---------------------------------------------------------------- */
 
 int file_privs_set_mode(struct file_inode *fi, int fd, mode_t mode)
@@ -325,8 +342,10 @@ int file_privs_set_mode(struct file_inode *fi, int fd, mode_t mode)
 
 	mutex_lock(&fi->attr_lock);
 	err = backing_set_mode(fd, mode);
-	if (!err && S_ISREG(fi->inode.type))
+	if (!err && S_ISREG(fi->inode.type)) {
 		note_mode(&fi->privs, mode);
+		were_set(&fi->privs);
+	}
 	mutex_unlock(&fi->attr_lock);
 	return err;
 }
@@ -399,6 +418,7 @@ static int set_caps(struct file_inode *fi, int fd, const void *value,
 		note_caps(p, value, size);
 	else
 		file_privs_forget(fi);
+	were_set(p);
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "fs/privs.h"
 
 #include <linux/capability.h>
+#include <stdatomic.h>
 
 struct file_inode;
 struct inode;
@@ -25,8 +26,9 @@ struct file_privs {
 	 * it, cleared with (A) held by who has looked: writes ask it.
 	 */
 	_Atomic unsigned int may_have;
-	unsigned int nr_keepers; /* writes that are not to take them (A) */
-	bool taken;		 /* and could not be put back yet (A) */
+	_Atomic unsigned int nr_writes; /* of the backing file, under way */
+	unsigned int nr_keepers; /* of them, that put back what they take (A) */
+	bool taken;		 /* by one, perhaps, and not put back yet (A) */
 	mode_t setid;		 /* bits to be kept, while one of those (A) */
 	uint8_t caps_size;	 /* 0: none; unless PRIV_CAPS_UNKNOWN (A) */
 	uint8_t caps[XATTR_CAPS_SZ];
@@ -44,11 +46,16 @@ void file_privs_forget(struct file_inode *fi);
 void file_privs_opened(struct file_inode *fi);
 
 /*
- * The backing file is about to be written to, cut, or allocated, and not because
- * somebody has just written: true: when that is done, file_privs_kept() is to be
- * called. The file is in use. Both take attr_lock.
+ * The backing file, of a file in use, is about to be written to, cut, or allocated.
+ * True: what that takes is to be put back: it is to be waited for, and then
+ * file_privs_kept() called. Both take attr_lock.
  */
 bool file_privs_keep(struct file_inode *fi);
+/* That was done, before anybody hears of it. Does not block. */
+static inline void file_privs_written(struct file_privs *p)
+{
+	atomic_fetch_sub(&p->nr_writes, 1);
+}
 void file_privs_kept(struct file_inode *fi);
 
 /* What could not be put back, or is not yet: try. Takes attr_lock. */
