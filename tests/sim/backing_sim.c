@@ -8,12 +8,16 @@
  *   (3) A call that fails has done nothing.
  *   (4) Descriptors are sim.h's: a number is never used again, and a use after
  *       its end ends the run.
+ *   (5) What changes a file takes its privileges, as a kernel does it: of itself
+ *       when somebody looks.
  */
 #include "tests/sim/backing_sim.h"
 
 #include "fs/backing.h"
 #include "fs/cred.h"
 #include "fs/file_volume.h"
+#include "fs/privs.h"
+#include "fs/xattr_name.h"
 #include "tests/sim/sim.h"
 
 #include <dirent.h>
@@ -66,6 +70,7 @@ struct sim_inode {
 	uint64_t last_cookie;
 	struct xattr *xattrs;
 	int watch; /* 0: none */
+	uint64_t nr_changes; /* of the file, that have taken privileges (5) */
 };
 
 struct sim_fd {
@@ -110,6 +115,7 @@ static int inode_new(mode_t mode, unsigned int *n)
 		.file = sim_file_create(0),
 		.last_cookie = FIRST_COOKIE + 1,
 	};
+	fs.inodes[*n].nr_changes = sim_file_nr_changes(fs.inodes[*n].file);
 	return 0;
 }
 
@@ -295,6 +301,43 @@ int backing_replace(int number, int fd)
 	return 0;
 }
 
+static struct xattr **find_xattr(struct sim_inode *i, const char *name)
+{
+	struct xattr **p = &i->xattrs;
+
+	while (*p && strcmp((*p)->name, name) != 0)
+		p = &(*p)->next;
+	return p;
+}
+
+static void remove_xattr(struct sim_inode *i, const char *name)
+{
+	struct xattr **p = find_xattr(i, name), *x = *p;
+
+	if (x)
+		*p = x->next;
+	free(x);
+}
+
+static void take_privs(struct sim_inode *i, bool keeps_setid)
+{
+	remove_xattr(i, XATTR_CAPS);
+	if (!keeps_setid)
+		i->mode = mode_without_setid(i->mode);
+}
+
+/* As enter(), of what is about one inode. */
+static int enter_inode(struct sim_inode *i)
+{
+	int err = enter();
+	uint64_t nr = sim_file_nr_changes(i->file);
+
+	if (S_ISREG(i->mode) && nr != i->nr_changes)
+		take_privs(i, fs.o.root);
+	i->nr_changes = nr;
+	return err;
+}
+
 /* --- status, and attributes ----------------------------------------------------- */
 
 void backing_probe(struct file_volume *fv)
@@ -312,7 +355,7 @@ static uint64_t size_of(const struct sim_inode *i)
 int backing_stat(int fd, struct stat *st)
 {
 	struct sim_inode *i = inode_of_fd(fd);
-	int err = enter();
+	int err = enter_inode(i);
 
 	if (err)
 		return err;
@@ -400,7 +443,7 @@ void backing_name_of(int fd, char *path, size_t size)
 int backing_set_mode(int fd, mode_t mode)
 {
 	struct sim_inode *i = inode_of_fd(fd);
-	int err = enter();
+	int err = enter_inode(i);
 
 	if (err)
 		return err;
@@ -412,10 +455,12 @@ int backing_set_mode(int fd, mode_t mode)
 int backing_set_owner(int fd, uid_t uid, gid_t gid)
 {
 	struct sim_inode *i = inode_of_fd(fd);
-	int err = enter();
+	int err = enter_inode(i);
 
 	if (err)
 		return err;
+	if (!S_ISDIR(i->mode))
+		take_privs(i, false);
 	if (uid != (uid_t)-1)
 		i->uid = uid;
 	if (gid != (gid_t)-1)
@@ -427,7 +472,7 @@ int backing_set_owner(int fd, uid_t uid, gid_t gid)
 int backing_set_times(int fd, const struct timespec times[2])
 {
 	struct sim_inode *i = inode_of_fd(fd);
-	int err = enter();
+	int err = enter_inode(i);
 
 	if (err)
 		return err;
@@ -438,18 +483,9 @@ int backing_set_times(int fd, const struct timespec times[2])
 	return 0;
 }
 
-static struct xattr **find_xattr(struct sim_inode *i, const char *name)
-{
-	struct xattr **p = &i->xattrs;
-
-	while (*p && strcmp((*p)->name, name) != 0)
-		p = &(*p)->next;
-	return p;
-}
-
 ssize_t backing_getxattr(int fd, const char *name, void *value, size_t size)
 {
-	int err = enter();
+	int err = enter_inode(inode_of_fd(fd));
 	struct xattr *x = *find_xattr(inode_of_fd(fd), name);
 
 	if (err || !x)
@@ -466,7 +502,7 @@ ssize_t backing_listxattr(int fd, char *list, size_t size)
 {
 	struct sim_inode *i = inode_of_fd(fd);
 	size_t need = 0;
-	int err = enter();
+	int err = enter_inode(i);
 
 	if (err)
 		return err;
@@ -485,7 +521,7 @@ ssize_t backing_listxattr(int fd, char *list, size_t size)
 int backing_setxattr(int fd, const char *name, const void *value, size_t size,
 		     int flags)
 {
-	int err = enter();
+	int err = enter_inode(inode_of_fd(fd));
 	struct xattr **p = find_xattr(inode_of_fd(fd), name);
 
 	if (err)
@@ -508,13 +544,12 @@ int backing_setxattr(int fd, const char *name, const void *value, size_t size,
 
 int backing_removexattr(int fd, const char *name)
 {
-	int err = enter();
-	struct xattr **p = find_xattr(inode_of_fd(fd), name), *x = *p;
+	struct sim_inode *i = inode_of_fd(fd);
+	int err = enter_inode(i);
 
-	if (err || !x)
+	if (err || !*find_xattr(i, name))
 		return err ? err : -ENODATA;
-	*p = x->next;
-	free(x);
+	remove_xattr(i, name);
 	return 0;
 }
 

@@ -44,6 +44,7 @@ struct fake_file {
 	bool *lost;	    /* sectors of "room" bytes (7) */
 	uint64_t nr_blocks;
 	struct timespec mtime, ctime;
+	uint64_t nr_changes;
 };
 
 /* Of sim_fd_open(). */
@@ -184,6 +185,7 @@ static uint64_t block_after(uint64_t offset)
 static void touch(struct fake_file *f)
 {
 	f->mtime = f->ctime = sim_file_now();
+	f->nr_changes++;
 }
 
 static void set_size(struct fake_file *f, uint64_t size)
@@ -330,6 +332,11 @@ bool sim_file_has_block(int fd, uint64_t block)
 	struct fake_file *f = file_of(fd);
 
 	return block < f->room / SIM_BLOCK && f->has_block[block];
+}
+
+uint64_t sim_file_nr_changes(int fd)
+{
+	return file_of(fd)->nr_changes;
 }
 
 struct timespec sim_file_mtime(int fd)

@@ -142,6 +142,8 @@ void sim_disk_set_room(uint64_t blocks);
 uint64_t sim_disk_room(void);
 uint64_t sim_file_blocks(int fd);
 bool sim_file_has_block(int fd, uint64_t block);
+/* How often it was written to, cut, or allocated. */
+uint64_t sim_file_nr_changes(int fd);
 struct timespec sim_file_mtime(int fd);
 struct timespec sim_file_ctime(int fd);
 void sim_file_set_times(int fd, const struct timespec *mtime);

@@ -154,14 +154,15 @@ int64_t front_read(struct client *c, const struct wopen *o, uint64_t offset,
 	return call_wait(&call);
 }
 
-int64_t front_write(struct client *c, const struct wopen *o, uint64_t offset,
-		    const void *from, size_t size, int flags)
+int64_t front_write_as(struct client *c, const struct wopen *o, uint64_t offset,
+		       const void *from, size_t size,
+		       const struct front_write *as)
 {
 	struct volume *vol = o->f->wv->vol;
 	const struct io_write how = {
-		.keeps_setid = !sim_chance(10),
-		.sync = flags & O_DSYNC,
-		.data_only = (flags & O_SYNC) != O_SYNC,
+		.keeps_setid = as->keeps_setid,
+		.sync = as->flags & O_DSYNC,
+		.data_only = (as->flags & O_SYNC) != O_SYNC,
 	};
 	struct request hit;
 	enum io_write_path path;
@@ -179,7 +180,7 @@ int64_t front_write(struct client *c, const struct wopen *o, uint64_t offset,
 	hit.size = size;
 	hit.done = 0;
 	hit.kept = o->kept;
-	hit.mapped = o->kept && sim_chance(10);
+	hit.mapped = as->mapped;
 	sim_no_sleep_begin(); /* (1) */
 	path = io_write_try(&hit, &how, &err, &pause);
 	if (path != IO_WRITE_ENDED)
@@ -189,6 +190,18 @@ int64_t front_write(struct client *c, const struct wopen *o, uint64_t offset,
 	if (path == IO_WRITE_ENDED)
 		return err ? err : (int64_t)hit.done;
 	return call_wait(&call);
+}
+
+int64_t front_write(struct client *c, const struct wopen *o, uint64_t offset,
+		    const void *from, size_t size, int flags)
+{
+	const struct front_write as = {
+		.flags = flags,
+		.keeps_setid = !sim_chance(10),
+		.mapped = o->kept && sim_chance(10),
+	};
+
+	return front_write_as(c, o, offset, from, size, &as);
 }
 
 static void run_fsync(struct request *rq)

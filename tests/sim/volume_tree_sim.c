@@ -10,10 +10,13 @@
  *   (3) A call that failed for want of anything has been done, or has not: its
  *       names tell which, and it is all or nothing.
  *   (4) The kernel forgets only what has no names in it.
+ *   (5) Set-id bits and capabilities are those of the model, whatever is written
+ *       back: a write(2) takes them, stores to a mapping do not.
  */
 #include "tests/sim/volume_ops.h"
 #include "tests/sim/volume_tree.h"
 
+#include "fs/xattr_name.h"
 #include "tests/sim/sim.h"
 
 #include <errno.h>
@@ -27,7 +30,8 @@ enum {
 	WORDS = 5, /* names in a directory */
 	ROOT = 0,
 	NONE = NODES,
-	XATTRS = 2,
+	XATTRS = 3,
+	CAPS = 2,
 	STEPS = 60,
 };
 
@@ -55,7 +59,8 @@ struct tree {
 	struct name names[NAMES];
 };
 
-static const char *const xattr_names[XATTRS] = { "user.a", "user.b" };
+static const char *const xattr_names[XATTRS] = { "user.a", "user.b",
+						 XATTR_CAPS };
 
 /* --- the model ------------------------------------------------------------------- */
 
@@ -531,7 +536,7 @@ static void op_setattr(struct tree *t)
 	if (!name || !S_ISREG(t->nodes[name->node].mode))
 		return;
 	n = &t->nodes[name->node];
-	change.mode = (mode_t)sim_between(0, 0777);
+	change.mode = (mode_t)sim_between(0, 07777);
 	change.mtime.tv_sec = (time_t)sim_between(1, 1u << 30);
 	change.mtime.tv_nsec = (long)sim_between(0, 999999999);
 	err = front_tree_setattr(t->c, inode_of(t, name->node), &change, &st);
@@ -567,7 +572,7 @@ static int set_wants(const char *has, const char *value, int flags)
 
 static void check_xattr(struct tree *t, struct node *n, unsigned int which)
 {
-	char buf[32] = "";
+	char buf[64] = "";
 	ssize_t got = front_tree_getxattr(t->c, n->inode, xattr_names[which],
 					  buf, sizeof(buf) - 1);
 	int want =
@@ -583,7 +588,7 @@ static void check_xattr(struct tree *t, struct node *n, unsigned int which)
 	want = 0;
 	for (unsigned int i = 0; i < XATTRS; i++)
 		if (n->xattrs[i][0])
-			want += (int)sizeof("user.a");
+			want += (int)strlen(xattr_names[i]) + 1;
 	fell_short(t, "listxattr", (int)got, want);
 }
 
@@ -610,6 +615,106 @@ static void op_xattr(struct tree *t)
 			 set ? value : "");
 	check_xattr(t, n, which);
 	vseen.tree_xattrs++;
+}
+
+/*
+ * (5): what the file has after a write, or one that may have been made. Then it is
+ * asked until it is told.
+ */
+static void check_privs(struct tree *t, unsigned int node, mode_t left,
+			bool caps_go, bool maybe)
+{
+	struct node *n = &t->nodes[node];
+	char caps[32] = "";
+	ssize_t got = -EIO;
+	struct stat st;
+	int err = -EIO;
+
+	for (int i = 0; i < TRIES && err; i++)
+		err = front_getattr(t->c, n->inode, &st);
+	for (int i = 0; i < TRIES && got < 0 && got != -ENODATA; i++)
+		got = front_tree_getxattr(t->c, n->inode, XATTR_CAPS, caps,
+					  sizeof(caps) - 1);
+	if (err || (got < 0 && got != -ENODATA))
+		sim_fail("attributes cannot be told: %d, %lld", err,
+			 (long long)got);
+	if (maybe && st.st_mode == n->mode)
+		left = n->mode;
+	if (st.st_mode != left)
+		sim_fail("a file has mode %o; model %o", st.st_mode, left);
+	if (maybe && got > 0)
+		caps_go = false;
+	if (strcmp(caps, caps_go ? "" : n->xattrs[CAPS]) != 0)
+		sim_fail("a file has capabilities '%s'; model '%s'", caps,
+			 caps_go ? "" : n->xattrs[CAPS]);
+	n->mode = left;
+	if (caps_go)
+		n->xattrs[CAPS][0] = '\0';
+	vseen.tree_privs += caps[0] != '\0';
+}
+
+static void give_setid(struct tree *t, struct node *n)
+{
+	struct attr_change change = { .valid = ATTR_MODE, .mode = 06755 };
+	struct stat st;
+	int err = front_tree_setattr(t->c, n->inode, &change, &st);
+
+	if (fell_short(t, "setattr", err, 0))
+		for (int i = 0; i < TRIES && err; i++)
+			err = front_getattr(t->c, n->inode, &st);
+	if (!err && st.st_mode == (S_IFREG | change.mode))
+		n->mode = st.st_mode;
+}
+
+static void give_caps(struct tree *t, struct node *n)
+{
+	int err = front_tree_setxattr(t->c, n->inode, XATTR_CAPS, "give", 0);
+
+	if (!fell_short(t, "setxattr", err, 0))
+		snprintf(n->xattrs[CAPS], sizeof(n->xattrs[CAPS]), "give");
+}
+
+static void op_write(struct tree *t)
+{
+	struct name *name = any_name(t);
+	struct vfile f = { .wv = t->wv };
+	struct wopen o = { .f = &f, .writable = true };
+	struct front_write as = { .keeps_setid = sim_chance(50),
+				  .mapped = sim_chance(50) };
+	static const char data[2 * PAGE_SIZE];
+	struct node *n;
+	mode_t left;
+	int64_t got;
+
+	if (!name || !S_ISREG(t->nodes[name->node].mode))
+		return;
+	n = &t->nodes[name->node];
+	f.inode = inode_of(t, name->node);
+	if (fell_short(t, "open", front_open(t->c, f.inode, O_RDWR, &o.file),
+		       0))
+		return;
+	n->mtime_known = false;
+	for (uint64_t i = sim_between(1, 3); i > 0; i--) {
+		got = front_write_as(t->c, &o, sim_between(0, PAGE_SIZE), data,
+				     sim_between(1, sizeof(data)), &as);
+		left = as.mapped || as.keeps_setid
+			       ? n->mode
+			       : mode_without_setid(n->mode);
+		if (got < 0)
+			check_answer(t->c, t->wv, WORLD_WRITE, "write", got);
+		check_privs(t, name->node, left, !as.mapped, got < 0);
+		if (sim_chance(30))
+			front_fsync(t->c, &o, sim_chance(50));
+		check_privs(t, name->node, n->mode, false, false);
+		/* Whatever is dirty now. */
+		if (sim_chance(30))
+			give_setid(t, n);
+		if (sim_chance(50))
+			give_caps(t, n);
+		as.mapped = sim_chance(70);
+	}
+	front_release(t->c, f.inode, o.file);
+	vseen.tree_writes++;
 }
 
 /* (4) */
@@ -640,10 +745,12 @@ static void step(struct tree *t)
 		op_list(t);
 	else if (what < 84)
 		op_look(t);
-	else if (what < 90)
+	else if (what < 87)
 		op_setattr(t);
-	else if (what < 96)
+	else if (what < 93)
 		op_xattr(t);
+	else if (what < 97)
+		op_write(t);
 	else
 		op_forget(t);
 }

@@ -251,6 +251,14 @@ int64_t front_read(struct client *c, const struct wopen *o, uint64_t offset,
 		   size_t size, void *to);
 int64_t front_write(struct client *c, const struct wopen *o, uint64_t offset,
 		    const void *from, size_t size, int flags);
+/* The same, but as what. */
+struct front_write {
+	int flags;
+	bool keeps_setid, mapped;
+};
+int64_t front_write_as(struct client *c, const struct wopen *o, uint64_t offset,
+		       const void *from, size_t size,
+		       const struct front_write *as);
 int front_fsync(struct client *c, const struct wopen *o, bool data_only);
 int front_truncate(struct client *c, struct inode *inode, uint64_t size);
 int front_fallocate(struct client *c, struct inode *inode, int mode,
@@ -372,6 +380,8 @@ void check_end(struct client *c);
 	X(tree_lists)        \
 	X(tree_setattrs)     \
 	X(tree_xattrs)       \
+	X(tree_writes)       \
+	X(tree_privs)        \
 	X(tree_errors)       \
 	X(crashes)           \
 	X(crashes_torn)      \
