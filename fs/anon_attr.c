@@ -73,23 +73,26 @@ void anon_opened(struct inode *inode)
 	mutex_unlock(&inode->time_lock);
 }
 
-void anon_accessed(struct inode *inode)
+bool anon_accessed(struct inode *inode)
 {
 	struct anon_inode *ai = anon_inode_of(inode);
 	const struct volume *vol = inode->vol;
 	struct timespec now;
+	bool changes;
 
 	if (!atomic_load_explicit(&ai->atime_due, memory_order_relaxed) ||
 	    vol->noatime || (vol->nodiratime && S_ISDIR(inode->type)))
-		return;
+		return false;
 	now = os_realtime();
 	mutex_lock(&inode->time_lock);
 	/* It may have been set to a time to come. */
-	if (!is_before(&ai->mtime, &ai->atime) ||
-	    !is_before(&ai->ctime, &ai->atime) || is_old(ai, &now))
+	changes = !is_before(&ai->mtime, &ai->atime) ||
+		  !is_before(&ai->ctime, &ai->atime) || is_old(ai, &now);
+	if (changes)
 		ai->atime = now;
 	atomic_store(&ai->atime_due, false);
 	mutex_unlock(&inode->time_lock);
+	return changes;
 }
 
 static bool is_device(mode_t type)

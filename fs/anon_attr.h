@@ -17,7 +17,7 @@ void anon_changed(struct inode *inode, struct timespec now)
  * It was read: atime is now, if that is worth it (relatime, see mount(8)). Does
  * not block; nearly always it is one look at a flag.
  */
-void anon_accessed(struct inode *inode);
+bool anon_accessed(struct inode *inode);
 /* It is being opened: a long time after atime a read is worth it as well. */
 void anon_opened(struct inode *inode);
 

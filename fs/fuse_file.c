@@ -32,6 +32,17 @@ static struct open_file *file_of(uint64_t fh)
 	return file;
 }
 
+/*
+ * Attributes changed without a reply that says so. A negative offset: attributes
+ * only, which waits for nothing.
+ */
+static void forget_attributes(struct request *rq)
+{
+	struct session *s = rq->vol->session;
+
+	fuse_lowlevel_notify_inval_inode(s->se, inode_nodeid(rq->inode), -1, 0);
+}
+
 static void run_open(struct request *rq)
 {
 	int flags = args_of(rq)->flags;
@@ -43,6 +54,8 @@ static void run_open(struct request *rq)
 		op_end_err(rq, err);
 		return;
 	}
+	if (open_file_note_access(file, flags))
+		forget_attributes(rq);
 	fill_file_info(&fi, file, flags);
 	if (op_reply(rq, fuse_reply_open(rq->token, &fi)) < 0)
 		open_file_release(file);
@@ -290,24 +303,13 @@ static void run_control_write(struct request *rq)
 	}
 }
 
-/*
- * The mode changed without a reply that says so. A negative offset: attributes
- * only, which waits for nothing.
- */
-static void forget_mode(struct request *rq)
-{
-	struct session *s = rq->vol->session;
-
-	fuse_lowlevel_notify_inval_inode(s->se, inode_nodeid(rq->inode), -1, 0);
-}
-
 const struct request_front fuse_front = {
 	.end_err = op_end_err,
 	.end_read = end_read,
 	.end_write = end_write,
 	.can_reply = uring_can_reply,
 	.data_taken = session_drop_buffer,
-	.mode_changed = forget_mode,
+	.mode_changed = forget_attributes,
 };
 
 /* A control file that may wait: no inode of ours, the root stands for it. */

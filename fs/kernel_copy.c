@@ -242,6 +242,17 @@ bool kernel_copies_taking(struct kernel_copies *k, struct inode *inode,
 	return taking;
 }
 
+bool kernel_copies_any(struct kernel_copies *k, struct inode *inode)
+{
+	const struct inode_copies *ic = &inode->copies;
+	bool any;
+
+	mutex_lock(&k->lock);
+	any = ic->first.nr > 0 || !list_empty(&ic->extents);
+	mutex_unlock(&k->lock);
+	return any;
+}
+
 bool kernel_copies_may_be_dirty(struct inode *inode)
 {
 	return atomic_load(&inode->copies.nr_writers) > 0;

@@ -148,6 +148,9 @@ void kernel_copies_disable(struct kernel_copies *k);
 bool kernel_copies_taking(struct kernel_copies *k, struct inode *inode,
 			  uint64_t first, unsigned int nr);
 
+/* Has the kernel perhaps copies of some of its pages? */
+bool kernel_copies_any(struct kernel_copies *k, struct inode *inode);
+
 /*
  * Can there be pages of it in the kernel that are dirty? Not without somebody who
  * has it open for writing: a mapping is one, too.

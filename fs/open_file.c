@@ -84,6 +84,17 @@ int open_file_open(struct inode *inode, int flags, bool keeps_setid,
 	return err;
 }
 
+bool open_file_note_access(struct open_file *file, int flags)
+{
+	struct inode *inode = file->inode;
+	const struct volume *vol = inode->vol;
+
+	return vol->ops->accessed && !file->noatime &&
+	       vol->cache != CACHE_USER && (flags & O_ACCMODE) != O_WRONLY &&
+	       kernel_copies_any(&vol->fs->copies, inode) &&
+	       vol->ops->accessed(inode);
+}
+
 static int make(struct inode *dir, const struct dir_make *how,
 		struct dir_entry *entry)
 {

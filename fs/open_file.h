@@ -37,6 +37,12 @@ int open_file_begin(struct open_file *file, struct inode *inode, int flags);
 int open_file_open(struct inode *inode, int flags, bool keeps_setid,
 		   struct open_file **file);
 /*
+ * Reads that the kernel answers from a copy of its own do not come: where it has
+ * some, who opens a file to read it is taken to have done so. Returns whether its
+ * access time has changed.
+ */
+bool open_file_note_access(struct open_file *file, int flags);
+/*
  * The same of open(2) with O_CREAT, of what "make" says. 0 or -errno, -ENOROOM;
  * if it fails no name is left for want of memory.
  */

@@ -79,10 +79,10 @@ struct volume_ops {
 	unsigned int (*privs)(struct inode *inode);
 	int (*drop_privs)(struct inode *inode, unsigned int which);
 	/*
-	 * Contents were read: the access time may change. Must not block. NULL:
-	 * it does not.
+	 * Contents were read: the access time may change; returns whether it has.
+	 * Must not block. NULL: it does not.
 	 */
-	void (*accessed)(struct inode *inode);
+	bool (*accessed)(struct inode *inode);
 	/* Bytes of the value (size 0: what it would take), or -errno. */
 	ssize_t (*getxattr)(struct inode *inode, const char *name, void *value,
 			    size_t size);
