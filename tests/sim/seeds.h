@@ -17,7 +17,8 @@ struct sim_test {
 
 /*
  * main() of a test: [-v] [FIRST_SEED [NR_SEEDS [SCENARIO]]], or SEED in the
- * environment. Returns the exit status.
+ * environment, for that one; else nr_seeds that nobody has seen before. The
+ * first is printed. Returns the exit status.
  */
 int sim_main(const struct sim_test *t, int argc, char **argv);
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 /* With fewer seeds not everything is met. */
 enum { SEEDS_TO_SEE_ALL = 100 };
@@ -32,22 +33,34 @@ static void print_stats(const struct sim_test *t)
 			       t->stats[i]);
 }
 
+/* Of the machine, and short enough to be typed. */
+static uint64_t new_seed(void)
+{
+	uint32_t seed;
+
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		abort();
+	return seed;
+}
+
 int sim_main(const struct sim_test *t, int argc, char **argv)
 {
 	bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
 	const char *env = getenv("SEED");
-	uint64_t first = 1, nr = t->nr_seeds;
+	uint64_t first, nr = t->nr_seeds;
 	bool forced = false;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	argc -= verbose;
 	argv += verbose;
-	if (env) {
+	if (argc > 1) {
+		first = strtoull(argv[1], NULL, 10);
+	} else if (env) {
 		first = strtoull(env, NULL, 10);
 		nr = 1;
+	} else {
+		first = new_seed();
 	}
-	if (argc > 1)
-		first = strtoull(argv[1], NULL, 10);
 	if (argc > 2)
 		nr = strtoull(argv[2], NULL, 10);
 	for (unsigned int i = 0; argc > 3 && i < t->nr_scenarios; i++)
@@ -55,6 +68,7 @@ int sim_main(const struct sim_test *t, int argc, char **argv)
 			*t->forced = (int)i;
 			forced = true;
 		}
+	printf("seeds from %llu\n", (unsigned long long)first);
 	for (uint64_t seed = first; seed < first + nr; seed++)
 		run(t, seed, verbose);
 	if (verbose)
