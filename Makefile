@@ -146,11 +146,12 @@ soak-kill: all
 	$(Q)KILLS=$${KILLS:-150} TEST_TIMEOUT=$${TEST_TIMEOUT:-7200} tests/run.sh \
 		tests/fault/kill9.sh tests/fault/kill9_under_load.sh
 
-## soak: simulated tests with new seeds until one fails (SECONDS=n: for so long)
+## soak: unit and simulated tests with new seeds until one fails (SECONDS=n: for so long)
 soak:
+	$(Q)$(MAKE) $(jobs) $(unit)
 	$(Q)$(MAKE) $(jobs) $(sim_checked) DEBUG=2
 	$(Q)$(MAKE) $(jobs) $(sim_preempt) DEBUG=1 PREEMPT=1
-	$(Q)SOAK_SECONDS=$(SECONDS) tests/soak.sh $(sim_checked) $(sim_preempt)
+	$(Q)SOAK_SECONDS=$(SECONDS) tests/soak.sh $(unit) $(sim_checked) $(sim_preempt)
 
 ## demo: install what is missing, build, show the main job on real data
 demo:

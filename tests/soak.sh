@@ -1,7 +1,7 @@
 #!/bin/bash
 #
-# soak.sh - run simulated tests with new seeds, one program after the other,
-# until one fails, or the time is over.
+# soak.sh - run unit and simulated tests with new seeds, one program after the
+# other, until one fails, or the time is over.
 #
 #	[SOAK_SECONDS=n] tests/soak.sh PROGRAM...
 #
@@ -31,6 +31,14 @@ random_seed() {
 	od -An -N5 -tu8 /dev/urandom | tr -d ' '
 }
 
+# What a program is given to run $nr seeds: a unit test runs one.
+args_of() {
+	case $1 in
+	*/tests/unit/*) nr=1 args=("$2") ;;
+	*) nr=$batch args=("$2" "$batch") ;;
+	esac
+}
+
 # The seed that a failure named; else it hung, or died, somewhere in the batch.
 report() {
 	local seed
@@ -40,7 +48,7 @@ report() {
 	if [ -n "$seed" ]; then
 		echo "soak: to repeat it: $1 $seed 1"
 	else
-		echo "soak: to repeat it: $1 $2 $batch"
+		echo "soak: to repeat it: $1 ${args[*]}"
 	fi
 }
 
@@ -51,17 +59,18 @@ elapsed() {
 while :; do
 	for program in "$@"; do
 		first=$(random_seed)
-		timeout 1800 "$program" "$first" "$batch" >"$out" 2>&1 &
+		args_of "$program" "$first"
+		timeout 1800 "$program" "${args[@]}" >"$out" 2>&1 &
 		child=$!
 		wait "$child"
 		rc=$?
 		child=''
 		if [ "$rc" != 0 ]; then
-			report "$program" "$first"
+			report "$program"
 			exit 1
 		fi
-		total=$((total + batch))
-		done_by[$program]=$((${done_by[$program]:-0} + batch))
+		total=$((total + nr))
+		done_by[$program]=$((${done_by[$program]:-0} + nr))
 		printf '%6d s  %8d seeds  %s %d from %s\n' "$(elapsed)" \
 			"$total" "$program" "${done_by[$program]}" "$first"
 		if [ "$limit" -gt 0 ] && [ "$(elapsed)" -ge "$limit" ]; then
