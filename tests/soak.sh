@@ -13,7 +13,7 @@ export LC_ALL=C
 ulimit -c 0
 
 limit=${SOAK_SECONDS:-0}
-batch=20 # seeds at a time: from 100 on a program also asks if it met everything
+batch=20 # seeds at a time
 out=$(mktemp) || exit 1
 child=''
 stop() {

@@ -310,7 +310,8 @@ bool faults_of_sync_since(uint64_t since_ns);
 bool faults_lost(struct vfile *f, uint64_t start, uint64_t end);
 /* How many of each kind; each has to have happened. */
 void faults_print(void);
-void faults_check_seen(void);
+/* One that was never injected, or NULL. */
+const char *faults_unseen(void);
 
 /* --- volume_tree_sim.c: directories, links and attributes ------------------------ */
 
