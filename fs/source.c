@@ -4,6 +4,8 @@
  *   (1) Directories are compared by device and inode on the way up to the
  *       root, so that bind mounts and links do not hide an overlap.
  *   (2) The lock is the truth; the run file only explains it.
+ *   (3) Another's FUSE mount is not asked anything: who serves it may be
+ *       stopped, or be waiting for us. Paths into one are compared as text.
  */
 #include "fs/source.h"
 
@@ -81,29 +83,49 @@ out:
 	return within;
 }
 
+/* The same by their names, both resolved. */
+static bool is_named_within(const char *path, const char *top)
+{
+	size_t n = strlen(top);
+
+	return strncmp(path, top, n) == 0 &&
+	       (n == 1 || path[n] == '/' || path[n] == '\0');
+}
+
 static bool is_plimsoll(const struct mount_line *m)
 {
 	return strcmp(m->type, "fuse.plimsoll") == 0;
 }
 
-/* Is path on one of our mounts? */
-static bool on_plimsoll(const char *path)
+static bool is_fuse(const struct mount_line *m)
+{
+	return strcmp(m->type, "fuse") == 0 ||
+	       strncmp(m->type, "fuse.", strlen("fuse.")) == 0;
+}
+
+/* Is path on a mount of this kind? */
+static bool is_on(const char *path, bool (*kind)(const struct mount_line *))
 {
 	FILE *f = fopen("/proc/self/mountinfo", "re");
 	struct mount_line m;
 	size_t longest = 0;
-	bool ours = false;
+	bool yes = false;
 
 	while (mountinfo_next(f, &m)) {
 		size_t n = strlen(m.where);
 
-		if (n < longest || strncmp(path, m.where, n) != 0 ||
-		    (n > 1 && path[n] != '/' && path[n] != '\0'))
+		if (n < longest || !is_named_within(path, m.where))
 			continue;
 		longest = n;
-		ours = is_plimsoll(&m);
+		yes = kind(&m);
 	}
-	return ours;
+	return yes;
+}
+
+/* Is path on one of our mounts? */
+static bool on_plimsoll(const char *path)
+{
+	return is_on(path, is_plimsoll);
 }
 
 /* Is a mount of this SOURCE in the table? Then its lock is no left-over. */
@@ -118,6 +140,15 @@ static bool is_mounted(const char *source)
 	return found;
 }
 
+/* Is one of two directories inside the other, which a plimsoll serves? */
+static bool overlap(const char *path, const char *served)
+{
+	if (is_on(served, is_fuse)) /* (3), mounted in place, for one */
+		return is_named_within(path, served) ||
+		       is_named_within(served, path);
+	return is_within(path, served) || is_within(served, path);
+}
+
 /* Does another's SOURCE lie inside this directory, or around it? */
 static bool overlaps_served(const char *what, const char *path,
 			    const char *relation)
@@ -129,7 +160,7 @@ static bool overlaps_served(const char *what, const char *path,
 	while (mountinfo_next(f, &m))
 		if (!found && is_plimsoll(&m) && m.source[0] == '/' &&
 		    strcmp(m.source, path) != 0 &&
-		    (is_within(path, m.source) || is_within(m.source, path)))
+		    overlap(path, m.source))
 			found = !refuse("%s %s: %s %s, which a running "
 					"plimsoll serves",
 					what, path, relation, m.source);

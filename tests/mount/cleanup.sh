@@ -15,11 +15,12 @@ mounts_below() {
 
 # plimsolls started with a path below a directory, by its name.
 daemons_below() {
-	local pid
+	local dir name
 
-	for pid in $(pgrep -x plimsoll); do
-		tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" |
-			grep -qF -- "$1/" && echo "$pid"
+	for dir in /proc/[0-9]*; do
+		read -r name 2>/dev/null <"$dir/comm" && [ "$name" = plimsoll ] &&
+			tr '\0' '\n' 2>/dev/null <"$dir/cmdline" |
+			grep -qF -- "$1/" && echo "${dir#/proc/}"
 	done
 }
 
