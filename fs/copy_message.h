@@ -27,6 +27,7 @@ struct message {
 	uint32_t nr;	 /* TAKE: orders */
 	int32_t err;	 /* of an answer */
 	uint32_t locked; /* HELLO */
+	uint32_t token;	 /* HELLO; of its answer: the one it has */
 	uint64_t chunk;	 /* HELLO */
 	union {
 		char path[PATH_MAX];

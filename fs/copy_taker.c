@@ -57,17 +57,51 @@ static int say_mounted(struct copy_taker *t, unsigned int mount)
 	return ask(t, &m);
 }
 
+/* Its id may be another's as soon as it is reaped, and is not its own by then. */
 static void reap(struct copy_taker *t) must_hold(t->lock)
 {
 	pid_t pid = atomic_load(&t->pid);
+	siginfo_t info;
 
 	if (t->fd >= 0)
 		close(t->fd);
 	t->fd = -1;
 	atomic_store(&t->dead, true);
-	if (pid > 0)
-		waitpid(pid, NULL, 0);
+	if (pid <= 0)
+		return;
+	while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) < 0 &&
+	       errno == EINTR)
+		;
+	mutex_lock(&t->pid_lock);
 	atomic_store(&t->pid, 0);
+	waitpid(pid, NULL, 0);
+	mutex_unlock(&t->pid_lock);
+}
+
+static void kill_taker(struct copy_taker *t)
+{
+	pid_t pid;
+
+	mutex_lock(&t->pid_lock);
+	pid = atomic_load(&t->pid);
+	if (pid > 0)
+		kill(pid, SIGKILL);
+	mutex_unlock(&t->pid_lock);
+}
+
+/*
+ * A group nobody is in: beyond what is given to users and their namespaces, and
+ * not -1 or -2. Without the right to take it on the process stays in ours.
+ */
+static gid_t new_token(void)
+{
+	return 0xc0000000u | (gid_t)(os_random() & 0x3ffffff0u);
+}
+
+bool copy_taker_is(struct copy_taker *t, pid_t pid, uid_t uid, gid_t gid)
+{
+	return pid > 0 && pid == atomic_load(&t->pid) && uid == 0 &&
+	       gid == atomic_load(&t->token);
 }
 
 /* Only what may be called after fork(2) in a process with threads. */
@@ -94,7 +128,8 @@ static int spawn(struct copy_taker *t) must_hold(t->lock)
 {
 	struct message m = { .type = TAKER_HELLO,
 			     .chunk = t->chunk,
-			     .locked = t->locked };
+			     .locked = t->locked,
+			     .token = new_token() };
 	int pair[2], err;
 	pid_t pid;
 
@@ -106,10 +141,11 @@ static int spawn(struct copy_taker *t) must_hold(t->lock)
 	err = pid < 0 ? -errno : 0;
 	close(pair[1]);
 	t->fd = pair[0];
-	atomic_store(&t->pid, pid);
+	atomic_store(&t->pid, max_of(pid, 0));
 	atomic_store(&t->dead, false);
 	if (!err)
 		err = ask(t, &m);
+	atomic_store(&t->token, m.token);
 	for (unsigned int n = 0; !err && n < COPY_TAKER_MOUNTS; n++)
 		if (t->mounts[n])
 			err = say_mounted(t, n);
@@ -126,6 +162,7 @@ int copy_taker_start(struct copy_taker *t, size_t chunk)
 				  .chunk = chunk,
 				  .locked = t->locked };
 	mutex_init(&t->lock);
+	mutex_init(&t->pid_lock);
 	if (geteuid() != 0)
 		return -EPERM;
 	mutex_lock(&t->lock);
@@ -160,7 +197,6 @@ void copy_taker_stop(struct copy_taker *t)
 static void lock_soon(struct copy_taker *t) acquires(t->lock) unchecked
 {
 	bool locked = false;
-	pid_t pid;
 
 	atomic_fetch_add(&t->nr_waiting, 1);
 	for (int n = 0; n < PATIENCE_MS && !locked; n++) {
@@ -168,11 +204,10 @@ static void lock_soon(struct copy_taker *t) acquires(t->lock) unchecked
 		if (!locked)
 			os_sleep_ns(NSEC_PER_MSEC);
 	}
-	pid = atomic_load(&t->pid);
-	if (!locked && pid > 0)
-		kill(pid, SIGKILL);
-	if (!locked)
+	if (!locked) {
+		kill_taker(t);
 		mutex_lock(&t->lock);
+	}
 	atomic_fetch_sub(&t->nr_waiting, 1);
 }
 

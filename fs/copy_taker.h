@@ -9,8 +9,11 @@
  *
  * It is plimsoll itself, executed once more. It sees each mount through a
  * detached clone, so that the mount is not busy because of it, and opens files
- * by handle. Its opens are told from others by its process id; what it does
- * with them:
+ * by handle. Its opens are told from others by the group it opens as: a number
+ * drawn at random for each such process, which only who may take on any group can
+ * have, and nobody has by chance; and by its process id, which is nobody else's
+ * before it is reaped. (Who is outside our PID namespace, and the kernel itself,
+ * has the id 0.) What it does with them:
  *
  *	posix_fadvise(DONTNEED)	 drops what is clean and not mapped
  *	pwrite()		 to a file that is open for direct I/O: writes
@@ -36,10 +39,12 @@
 enum { COPY_TAKER_MOUNTS = 16 };
 
 struct copy_taker {
-	int fd; /* of the conversation (lock) */
-	_Atomic pid_t pid;
-	size_t chunk; /* bytes of the largest write */
-	bool locked;  /* its memory is to stay in memory, if it may */
+	int fd;		       /* of the conversation (lock) */
+	_Atomic pid_t pid;     /* 0: there is none; changed with (pid_lock) */
+	_Atomic gid_t token;   /* the group it opens as */
+	struct mutex pid_lock; /* inside of lock: a pid that is not reaped */
+	size_t chunk;	       /* bytes of the largest write */
+	bool locked;	       /* its memory is to stay in memory, if it may */
 	struct mutex lock;
 	_Atomic unsigned int nr_waiting; /* for the lock, and more urgent */
 	_Atomic bool dead;
@@ -72,6 +77,9 @@ void copy_taker_unmounting(struct copy_taker *t, unsigned int mount);
  */
 int copy_taker_take(struct copy_taker *t, struct copy_order *orders,
 		    unsigned int nr);
+
+/* Is it the process that asks, with this id and as this user and group? */
+bool copy_taker_is(struct copy_taker *t, pid_t pid, uid_t uid, gid_t gid);
 
 /*
  * Look at the file and the range of an order. 0; -EAGAIN: it is busy taking copies

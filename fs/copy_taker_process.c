@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -339,6 +340,8 @@ static void obey(struct taker *t, struct message *m)
 	m->err = 0;
 	switch (m->type) {
 	case TAKER_HELLO:
+		setfsgid(m->token);
+		m->token = (uint32_t)setfsgid((gid_t)-1); /* as it is now */
 		/* If it may not, it is slower where memory is short. */
 		if (m->locked)
 			mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);

@@ -20,10 +20,10 @@ enum { TAKER_HANDLE = 1 };
 
 static bool is_taker(fuse_req_t req, const struct session *s)
 {
-	const struct copy_taker *t = s->vol->fs->copies.taker;
+	struct copy_taker *t = s->vol->fs->copies.taker;
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 
-	return t && ctx->pid == atomic_load(&t->pid) && ctx->uid == 0;
+	return t && copy_taker_is(t, ctx->pid, ctx->uid, ctx->gid);
 }
 
 bool copy_open(fuse_req_t req, fuse_ino_t ino,
@@ -45,13 +45,18 @@ bool copy_open(fuse_req_t req, fuse_ino_t ino,
 	return true;
 }
 
+bool copy_is_takers(const struct fuse_file_info *fi)
+{
+	return fi->fh == TAKER_HANDLE;
+}
+
 bool copy_write(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		const struct fuse_file_info *fi)
 {
 	struct session *s = session_of(req);
 	uint64_t end, at = (uint64_t)offset;
 
-	if (fi->fh != TAKER_HANDLE)
+	if (!copy_is_takers(fi))
 		return false;
 	if (fi->writepage) { /* others' data: never to be lost */
 		fuse_reply_err(req, EIO);
@@ -64,7 +69,7 @@ bool copy_write(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 
 bool copy_release(fuse_req_t req, const struct fuse_file_info *fi)
 {
-	if (fi->fh != TAKER_HANDLE)
+	if (!copy_is_takers(fi))
 		return false;
 	fuse_reply_err(req, 0);
 	return true;

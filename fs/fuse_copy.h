@@ -11,6 +11,7 @@
  * Requests of the taker's open files. True: it was one, and is answered. They
  * need no worker, and wait for nothing.
  */
+bool copy_is_takers(const struct fuse_file_info *fi);
 bool copy_open(fuse_req_t req, fuse_ino_t ino,
 	       const struct fuse_file_info *opened);
 bool copy_write(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,

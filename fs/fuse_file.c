@@ -24,10 +24,20 @@ static void fill_file_info(struct fuse_file_info *fi, struct open_file *file,
 		fi->direct_io = 1;
 }
 
-static struct open_file *file_of(uint64_t fh)
+/*
+ * The open file that a request names: nobody else makes one of a number. NULL:
+ * it is one of the taker's, with which there is nothing to be done but what
+ * fs/fuse_copy.c does, whoever has got hold of it; that is answered.
+ */
+static struct open_file *file_or_answer(fuse_req_t req,
+					const struct fuse_file_info *fi)
 {
-	struct open_file *file = (struct open_file *)(uintptr_t)fh;
+	struct open_file *file = (struct open_file *)(uintptr_t)fi->fh;
 
+	if (copy_is_takers(fi)) {
+		fuse_reply_err(req, EBADF);
+		return NULL;
+	}
 	os_received(file);
 	return file;
 }
@@ -160,12 +170,13 @@ void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode,
 
 static void run_release(struct request *rq)
 {
-	open_file_release(file_of(args_of(rq)->fh));
+	open_file_release(args_of(rq)->file);
 	op_end_err(rq, 0);
 }
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct open_file *file;
 	struct request *rq;
 
 	if (control_has(ino)) {
@@ -175,8 +186,11 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	if (copy_release(req, fi))
 		return;
+	file = file_or_answer(req, fi);
+	if (!file)
+		return;
 	rq = op_defer(req, ino);
-	args_of(rq)->fh = fi->fh;
+	args_of(rq)->file = file;
 	op_queue(rq, REQUEST_SERVE, run_release);
 }
 
@@ -266,10 +280,12 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		control_reply_read(req, size, offset, fi);
 		return;
 	}
+	hit.file = file_or_answer(req, fi);
+	if (!hit.file)
+		return;
 	hit.vol = s->vol;
 	hit.lane = uring_lane();
 	hit.inode = inode_of(s, ino);
-	hit.file = file_of(fi->fh);
 	hit.offset = (uint64_t)offset;
 	hit.size = min_of(size, s->vol->fs->request_max);
 	hit.kept = copy_is_kept(fi);
@@ -367,8 +383,10 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 		fuse_reply_write(req, size);
 		return;
 	}
+	hit.file = file_or_answer(req, fi);
+	if (!hit.file)
+		return;
 	hit.vol = s->vol;
-	hit.file = file_of(fi->fh);
 	hit.inode = inode_of(s, ino);
 	hit.data = data;
 	hit.offset = (uint64_t)offset;
@@ -399,12 +417,16 @@ static void run_fsync(struct request *rq)
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 	      struct fuse_file_info *fi)
 {
+	struct open_file *file;
 	struct request *rq;
 
 	if (op_control_done(req, ino, 0))
 		return;
+	file = file_or_answer(req, fi);
+	if (!file)
+		return;
 	rq = op_defer(req, ino);
-	rq->file = file_of(fi->fh);
+	rq->file = file;
 	args_of(rq)->flags = datasync;
 	op_queue(rq, REQUEST_SYNC, run_fsync);
 }

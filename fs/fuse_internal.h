@@ -31,6 +31,7 @@ struct args {
 	off_t length;
 	struct cred caller;
 	struct inode *other; /* with a ref */
+	struct open_file *file;
 	struct stat attr;
 };
 _Static_assert(sizeof(struct args) <= REQUEST_ARGS, "see fs/request.h");

@@ -32,6 +32,7 @@
  *	leaves: page wait bucket, mempool->lock, kswapd->lock, space->lock,
  *	open_file->lock, opens_lock, sync_group->lock, inode->time_lock, request_engine->lock,
  *	other_fs_list->lock, buffer pool, notifier, balloon->lock, copy_taker->lock,
+ *	its pid_lock,
  *	writeback->lock, flusher->lock, fault_attr->lock,
  *	swap->read_lock, crash->lock, page_io_engine->lock, scan batch, scan_crew->lock, compressor workspace,
  *	page_io ring
