@@ -2,6 +2,7 @@
 #include "fs/fuse_internal.h"
 
 #include <errno.h>
+#include <string.h>
 
 static struct dir_stream *stream_of(const struct args *a)
 {
@@ -112,10 +113,19 @@ static bool list_plus(struct listing *l, const struct dir_name *n)
 	return true;
 }
 
+/* What SOURCE has there cannot be reached by that name: it is not shown. */
+static bool is_covered(const struct request *rq, const char *name)
+{
+	return rq->vol->control && rq->inode == rq->vol->root &&
+	       strcmp(name, CONTROL_NAME) == 0;
+}
+
 static bool list_name(void *arg, const struct dir_name *n)
 {
 	struct listing *l = arg;
 
+	if (is_covered(l->rq, n->name))
+		return true;
 	return l->plus ? list_plus(l, n) : list_plain(l, n);
 }
 

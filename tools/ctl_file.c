@@ -6,32 +6,121 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* plimsoll makes no file longer than 32 KiB. */
 enum { CONTENTS_MAX = 64 << 10 };
 
-static bool path_of(const struct ctl_mount *m, const char *name, char *path)
-{
-	int n = snprintf(path, PATH_MAX, "%s/.plimsoll%s%s", m->path,
-			 *name ? "/" : "", name);
+/*
+ * Inode numbers that plimsoll gives to control files, and to nothing else; see
+ * plimsoll(5). A SOURCE may have a directory of that name, too.
+ */
+#define CONTROL_INO_FIRST (1ull << 62)
 
-	return n > 0 && n < PATH_MAX;
+/* Step by step, for kernels before 5.6. */
+static int open_stepwise(const struct ctl_mount *m, int dir, const char *name,
+			 int flags)
+{
+	char copy[PATH_MAX], *save, *step, *next;
+	int fd = dup(dir);
+
+	snprintf(copy, sizeof(copy), "%s", name);
+	step = strtok_r(copy, "/", &save);
+	for (; fd >= 0 && step; step = next) {
+		int up = fd;
+
+		next = strtok_r(NULL, "/", &save);
+		fd = openat(up, step,
+			    O_NOFOLLOW | O_CLOEXEC |
+				    (next ? O_PATH | O_DIRECTORY : flags));
+		close(up);
+		if (fd >= 0 && !ctl_mount_has(m, fd)) {
+			close(fd);
+			errno = EXDEV;
+			fd = -1;
+		}
+	}
+	return fd;
+}
+
+/* Over no link, no other mount, and not out of it. */
+static int open_below(const struct ctl_mount *m, int dir, const char *name,
+		      int flags)
+{
+	struct open_how how = {
+		.flags = (unsigned long long)(flags | O_NOFOLLOW | O_CLOEXEC),
+		.resolve =
+			RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV | RESOLVE_BENEATH,
+	};
+	long fd = syscall(SYS_openat2, dir, name, &how, sizeof(how));
+
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+		return open_stepwise(m, dir, name, flags);
+	return (int)fd;
+}
+
+/* 0, ENOENT: it is another's, or an errno. */
+static int check_control(const struct ctl_mount *m, int fd)
+{
+	struct stat st;
+
+	if (!ctl_mount_has(m, fd))
+		return ENOENT;
+	if (fstat(fd, &st) < 0)
+		return errno;
+	return st.st_ino >= CONTROL_INO_FIRST ? 0 : ENOENT;
+}
+
+/*
+ * The control directory. What else has its name is not it: that is ENOENT. What
+ * is below it is ours if it is.
+ */
+static int open_control(const struct ctl_mount *m)
+{
+	int root = ctl_mount_open(m, O_PATH), fd, err;
+
+	if (root < 0)
+		return -1;
+	fd = open_below(m, root, ".plimsoll", O_PATH | O_DIRECTORY);
+	err = fd < 0 ? errno : check_control(m, fd);
+	close(root);
+	if (!err)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	if (err == ENOTDIR || err == ELOOP || err == EXDEV)
+		err = ENOENT;
+	errno = err;
+	return -1;
 }
 
 static int open_file(const struct ctl_mount *m, const char *name, int flags)
 {
-	char path[PATH_MAX];
+	int dir = open_control(m), fd, err;
 
-	if (!path_of(m, name, path)) {
-		errno = ENAMETOOLONG;
+	if (dir < 0)
 		return -1;
-	}
-	return open(path, flags | O_CLOEXEC | O_NOFOLLOW);
+	fd = open_below(m, dir, *name ? name : ".", flags);
+	err = errno;
+	close(dir);
+	errno = err;
+	return fd;
+}
+
+static DIR *open_dir(const struct ctl_mount *m, const char *name)
+{
+	int fd = open_file(m, name, O_RDONLY | O_DIRECTORY);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (fd >= 0 && !d)
+		close(fd);
+	return d;
 }
 
 static ssize_t read_all(int fd, char *buf, size_t size)
@@ -86,10 +175,11 @@ int ctl_file_write(const struct ctl_mount *m, const char *name,
 
 static bool has_control(const struct ctl_mount *m)
 {
-	char path[PATH_MAX];
-	struct stat st;
+	int fd = open_control(m);
 
-	return path_of(m, "", path) && stat(path, &st) == 0;
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
 }
 
 int ctl_file_error(const struct ctl_mount *m, const char *name, int err)
@@ -111,6 +201,9 @@ int ctl_file_error(const struct ctl_mount *m, const char *name, int err)
 		return ctl_error("%s: %s: is mounted read-only, so its control "
 				 "files are too",
 				 m->path, name);
+	case ESTALE:
+		return ctl_error("%s: something else is mounted there now",
+				 m->path);
 	case ENOTCONN:
 		return ctl_error("%s: the process that served it is gone",
 				 m->path);
@@ -144,15 +237,22 @@ static int visit_all(const struct ctl_mount *m, const char *dir,
 static int visit_one(const struct ctl_mount *m, const char *dir,
 		     const struct dirent *d, visit_fn *visit)
 {
-	char name[PATH_MAX], path[PATH_MAX];
+	char name[PATH_MAX];
 	struct stat st;
+	int fd;
 
 	if (snprintf(name, sizeof(name), "%s%s%s", dir, *dir ? "/" : "",
-		     d->d_name) >= (int)sizeof(name) ||
-	    !path_of(m, name, path))
+		     d->d_name) >= (int)sizeof(name))
 		return ctl_file_error(m, dir, ENAMETOOLONG);
-	if (lstat(path, &st) < 0)
-		return ctl_file_error(m, name, errno);
+	fd = open_file(m, name, O_PATH);
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		int err = errno;
+
+		if (fd >= 0)
+			close(fd);
+		return ctl_file_error(m, name, err);
+	}
+	close(fd);
 	return S_ISDIR(st.st_mode) ? visit_all(m, name, visit)
 				   : visit(m, name, &st);
 }
@@ -160,8 +260,7 @@ static int visit_one(const struct ctl_mount *m, const char *dir,
 static int visit_all(const struct ctl_mount *m, const char *dir,
 		     visit_fn *visit)
 {
-	char path[PATH_MAX];
-	DIR *d = path_of(m, dir, path) ? opendir(path) : NULL;
+	DIR *d = open_dir(m, dir);
 	const struct dirent *entry;
 	int status = CTL_OK;
 
@@ -178,8 +277,7 @@ static int visit_all(const struct ctl_mount *m, const char *dir,
 int ctl_file_names(const struct ctl_mount *m, const char *dir,
 		   char names[][NAME_MAX + 1], int max)
 {
-	char path[PATH_MAX];
-	DIR *d = path_of(m, dir, path) ? opendir(path) : NULL;
+	DIR *d = open_dir(m, dir);
 	const struct dirent *entry;
 	int n = 0;
 

@@ -5,28 +5,47 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /*
  * syncfs(2) never reaches a FUSE process, but makes the kernel hand over pages
- * that programs have dirtied through mappings.
+ * that programs have dirtied through mappings. 0 or -errno.
  */
-static void push_mapped(const struct ctl_mount *m)
+static int push_mapped(const struct ctl_mount *m)
 {
-	int fd = open(m->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = ctl_mount_open(m, O_RDONLY);
+	int err = 0;
 
 	if (fd < 0)
-		return;
-	syncfs(fd);
+		return -errno;
+	if (syncfs(fd) < 0)
+		err = -errno;
 	close(fd);
+	return err;
+}
+
+/*
+ * Where control files cannot be written because the mount is read-only: it may
+ * have been so from the beginning, or only lately, or only here.
+ */
+static bool nothing_dirty(const struct ctl_mount *m)
+{
+	char *text = ctl_file_read(m, "volume");
+	const char *line = text ? strstr(text, "\ndirty_bytes ") : NULL;
+	bool nothing = line && strtoull(line + 13, NULL, 10) == 0;
+
+	free(text);
+	return nothing;
 }
 
 int ctl_sync(const struct ctl_mount *m)
 {
-	int err;
+	int pushed = push_mapped(m);
+	int err = ctl_file_write(m, "sync", "1");
 
-	push_mapped(m);
-	err = ctl_file_write(m, "sync", "1");
-	/* Nothing is ever dirty in a mount that is read-only. */
-	return err == -EROFS ? 0 : err;
+	if (err == -EROFS && nothing_dirty(m))
+		err = 0;
+	return err ? err : pushed;
 }

@@ -6,6 +6,7 @@
 #include "tools/ctl_sync.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -36,8 +37,23 @@ static int unmount_helped(const struct ctl_mount *m)
 	return CTL_OK;
 }
 
+/* What has come to lie on top since we looked is not ours to unmount. */
+static bool is_on_top(const struct ctl_mount *m)
+{
+	int fd = ctl_mount_open(m, O_PATH);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || errno != ESTALE;
+}
+
 static int unmount(const struct ctl_mount *m)
 {
+	if (!is_on_top(m))
+		return ctl_error("%s: something else has been mounted on top "
+				 "of it, or it was unmounted; nothing is "
+				 "unmounted",
+				 m->path);
 	if (umount2(m->path, UMOUNT_NOFOLLOW) == 0)
 		return CTL_OK;
 	if (errno == EPERM)
