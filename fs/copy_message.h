@@ -29,6 +29,7 @@ struct message {
 	uint32_t locked; /* HELLO */
 	uint32_t token;	 /* HELLO; of its answer: the one it has */
 	uint64_t chunk;	 /* HELLO */
+	uint64_t device; /* MOUNTED: what is mounted there, and nothing else */
 	union {
 		char path[PATH_MAX];
 		struct copy_order orders[COPY_ORDERS]; /* TAKE; LOOK: one */

@@ -51,7 +51,9 @@ out_dead:
 static int say_mounted(struct copy_taker *t, unsigned int mount)
 	must_hold(t->lock)
 {
-	struct message m = { .type = TAKER_MOUNTED, .mount = mount };
+	struct message m = { .type = TAKER_MOUNTED,
+			     .mount = mount,
+			     .device = t->devices[mount] };
 
 	snprintf(m.path, sizeof(m.path), "%s", t->mounts[mount]);
 	return ask(t, &m);
@@ -147,8 +149,11 @@ static int spawn(struct copy_taker *t) must_hold(t->lock)
 		err = ask(t, &m);
 	atomic_store(&t->token, m.token);
 	for (unsigned int n = 0; !err && n < COPY_TAKER_MOUNTS; n++)
-		if (t->mounts[n])
+		if (t->mounts[n]) {
 			err = say_mounted(t, n);
+			if (err == -ESTALE) /* covered: the others have one */
+				err = 0;
+		}
 	if (err)
 		reap(t);
 	return err;
@@ -212,12 +217,13 @@ static void lock_soon(struct copy_taker *t) acquires(t->lock) unchecked
 }
 
 int copy_taker_mounted(struct copy_taker *t, unsigned int mount,
-		       const char *path)
+		       const char *path, dev_t device)
 {
 	int err;
 
 	lock_soon(t);
 	t->mounts[mount] = path;
+	t->devices[mount] = device;
 	err = say_mounted(t, mount);
 	mutex_unlock(&t->lock);
 	return err;

@@ -49,6 +49,7 @@ struct copy_taker {
 	_Atomic unsigned int nr_waiting; /* for the lock, and more urgent */
 	_Atomic bool dead;
 	const char *mounts[COPY_TAKER_MOUNTS]; /* paths, or NULL (lock) */
+	dev_t devices[COPY_TAKER_MOUNTS]; /* what is mounted there (lock) */
 };
 
 /*
@@ -64,11 +65,12 @@ void copy_taker_stop(struct copy_taker *t);
 int copy_taker_restart(struct copy_taker *t);
 
 /*
- * Mount number "mount" is at this path (which stays) now: -errno if nothing can
- * be taken back from it. Or it is about to be unmounted.
+ * Mount number "mount", of that device, is at this path (which stays) now: -errno
+ * if nothing can be taken back from it; -ESTALE: another mount lies on top. Or it
+ * is about to be unmounted.
  */
 int copy_taker_mounted(struct copy_taker *t, unsigned int mount,
-		       const char *path);
+		       const char *path, dev_t device);
 void copy_taker_unmounting(struct copy_taker *t, unsigned int mount);
 
 /*

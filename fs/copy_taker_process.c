@@ -37,16 +37,28 @@ struct stat_result {
 	uint64_t nr_cache, nr_dirty, nr_writeback, nr_evicted, nr_recent;
 };
 
-/* The root directory of a detached clone, or -1. */
-static int clone_mount(const char *path)
+/* Another mount may lie on top, which is not to be asked anything. */
+static bool is_of(int fd, dev_t device)
 {
-	int root, tree = (int)syscall(NR_OPEN_TREE, AT_FDCWD, path,
-				      OPEN_TREE_FLAGS);
+	struct statx st;
+
+	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &st) == 0 &&
+	       makedev(st.stx_dev_major, st.stx_dev_minor) == device;
+}
+
+/* The root directory of a detached clone of what is mounted there, or -errno. */
+static int clone_mount(const char *path, dev_t device)
+{
+	int tree = (int)syscall(NR_OPEN_TREE, AT_FDCWD, path, OPEN_TREE_FLAGS);
+	int root = -ESTALE;
 
 	if (tree < 0)
-		return -1;
+		return -errno;
 	/* The clone lives for as long as what is open in it. */
-	root = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (is_of(tree, device)) {
+		root = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		root = root < 0 ? -errno : root;
+	}
 	close(tree);
 	return root;
 }
@@ -297,18 +309,17 @@ static int try_mount(int mount)
 
 static int add_mount(struct taker *t, const struct message *m)
 {
-	struct stat st;
+	int root;
 
 	if (m->mount >= COPY_TAKER_MOUNTS)
 		return -EINVAL;
 	forget_mount(t, m->mount);
-	t->mounts[m->mount] = clone_mount(m->path);
-	if (t->mounts[m->mount] < 0)
-		return -errno;
-	if (fstat(t->mounts[m->mount], &st) < 0)
-		return -errno;
-	t->devices[m->mount] = st.st_dev;
-	return try_mount(t->mounts[m->mount]);
+	root = clone_mount(m->path, (dev_t)m->device);
+	if (root < 0)
+		return root;
+	t->mounts[m->mount] = root;
+	t->devices[m->mount] = (dev_t)m->device;
+	return try_mount(root);
 }
 
 static bool is_mounted(FILE *mountinfo, dev_t device)

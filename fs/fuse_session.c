@@ -11,6 +11,8 @@
  *       that, no more are deferred, and all that were have been answered.
  *   (5) Ring threads are bound to their CPUs, and so is what they start: it
  *       must not be they who start a thread.
+ *   (6) Our mount point may lead to another's mount by now. Only what is our
+ *       mount is unmounted, synced, or asked anything.
  */
 #define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 18)
 #include "fs/fuse_session.h"
@@ -30,7 +32,9 @@
 #include <string.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,6 +43,11 @@ enum { HEADER_ROOM = 4096 };
 
 /* The largest message there is before INIT has agreed on less. */
 enum { FIRST_MESSAGE = (1 << 20) + HEADER_ROOM };
+
+/* Not in the C library of today. */
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x4000u
+#endif
 
 #define JOIN_POLL_NS (20 * NSEC_PER_MSEC)
 enum { UNMOUNT_POLLS = 500 };
@@ -328,6 +337,38 @@ static int find_transport(struct session *s, const struct session_config *c)
 	return 0;
 }
 
+/*
+ * Which mount fd, or a path from there, leads to, without asking it. Devices are
+ * used again, the ids of mounts are not (Linux 6.8).
+ */
+static struct mount_identity identity_of(int fd, const char *path)
+{
+	struct statx st;
+
+	if (statx(fd, path,
+		  AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT | AT_EMPTY_PATH,
+		  STATX_MNT_ID_UNIQUE, &st) < 0)
+		return (struct mount_identity){ .device = 0 };
+	return (struct mount_identity){
+		.device = makedev(st.stx_dev_major, st.stx_dev_minor),
+		.id = st.stx_mask & STATX_MNT_ID_UNIQUE ? st.stx_mnt_id : 0,
+	};
+}
+
+static bool leads_to_ours(const struct session *s, int fd, const char *path)
+{
+	struct mount_identity found = identity_of(fd, path);
+
+	return s->identity.device && found.device == s->identity.device &&
+	       found.id == s->identity.id;
+}
+
+/* Is it our mount that lies on top of its mount point (6)? */
+static bool is_on_top(const struct session *s)
+{
+	return leads_to_ours(s, AT_FDCWD, s->vol->mountpoint);
+}
+
 int session_start(struct session *s, struct volume *vol,
 		  const struct session_config *c)
 {
@@ -355,6 +396,7 @@ int session_start(struct session *s, struct volume *vol,
 	if (fuse_session_mount(s->se, vol->mountpoint) != 0)
 		return -EIO;
 	s->mounted = true;
+	s->identity = identity_of(AT_FDCWD, vol->mountpoint);
 	atomic_store(&any_mounted, true);
 	/* The first one alone, until the size of messages is agreed on. */
 	err = start_receivers(s, 1);
@@ -368,25 +410,73 @@ int session_start(struct session *s, struct volume *vol,
 	return err ? err : find_transport(s, c);
 }
 
+/* All of it at once. False: there is another's mount on top. */
+static bool sync_root(const struct session *s)
+{
+	int fd = open(s->vol->mountpoint, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int root = -1;
+
+	if (fd >= 0 && leads_to_ours(s, fd, ""))
+		root = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	if (root < 0)
+		return false;
+	syncfs(root);
+	close(root);
+	return true;
+}
+
+/*
+ * File by file: being told to drop what it has of one, the kernel writes back what
+ * is dirty there. What is mapped is open. The oldest come first, and go behind
+ * those that are opened meanwhile, so that each of them has its turn.
+ */
+static void sync_open_files(struct session *s)
+{
+	struct volume *vol = s->vol;
+	struct open_file *file;
+	unsigned long nr = 0;
+
+	mutex_lock(&vol->opens_lock);
+	list_for_each_entry(file, &vol->open_files, struct open_file, link)
+		nr++;
+	mutex_unlock(&vol->opens_lock);
+	for (; nr > 0; nr--) {
+		struct inode *inode = NULL;
+
+		mutex_lock(&vol->opens_lock);
+		if (!list_empty(&vol->open_files)) {
+			file = list_last_entry(&vol->open_files,
+					       struct open_file, link);
+			list_move(&vol->open_files, &file->link);
+			inode = file->inode;
+			inode_ref(inode);
+		}
+		mutex_unlock(&vol->opens_lock);
+		if (!inode)
+			break;
+		fuse_lowlevel_notify_inval_inode(s->se, inode_nodeid(inode), 0,
+						 0);
+		inode_put(inode);
+	}
+}
+
 /*
  * What programs have dirtied through mappings is the kernel's until it writes
  * it to us: ask for that while we can still take it.
  */
-static void sync_kernel(const struct session *s)
+static void sync_kernel(struct session *s)
 {
-	int fd = open(s->vol->mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	syncfs(fd);
-	close(fd);
+	if (!sync_root(s))
+		sync_open_files(s);
 }
 
 static void unmount(struct session *s)
 {
 	if (session_ended(s))
 		return;
-	if (umount2(s->vol->mountpoint, 0) == 0) {
+	if (is_on_top(s) && umount2(s->vol->mountpoint, 0) == 0) {
 		/* The kernel hands over what it has, and then ends it. */
 		for (int i = 0; i < UNMOUNT_POLLS && !session_ended(s); i++)
 			os_sleep_ns(JOIN_POLL_NS);
@@ -396,14 +486,32 @@ static void unmount(struct session *s)
 	sync_kernel(s);
 }
 
+/*
+ * libfuse unmounts what is on top, whatever it is; where it is told not to, the
+ * end of the session is that of the connection all the same.
+ */
+static void leave_mount(struct session *s, bool unmounted)
+{
+	if (is_on_top(s))
+		fuse_session_unmount(s->se);
+	else if (!unmounted)
+		log_line(
+			"%s: another mount lies on top, and stays; ours below it "
+			"has ended, and can be unmounted when that is gone",
+			s->vol->mountpoint);
+}
+
 void session_stop(struct session *s)
 {
 	struct copy_taker *taker = s->vol->fs->copies.taker;
+	bool unmounted = !s->mounted;
 
 	if (s->mounted && taker)
 		copy_taker_unmounting(taker, s->vol->number);
-	if (s->mounted)
+	if (s->mounted) {
 		unmount(s);
+		unmounted = session_ended(s);
+	}
 	atomic_store(&s->stop, true);
 	/* Receivers that still wait for a request are woken until they are. */
 	while (atomic_load(&s->nr_running) > 0) {
@@ -423,7 +531,7 @@ void session_stop(struct session *s)
 		uring_destroy(s->uring, s->se);
 	s->uring = NULL;
 	if (s->se) {
-		fuse_session_unmount(s->se);
+		leave_mount(s, unmounted);
 		fuse_session_destroy(s->se);
 	}
 }

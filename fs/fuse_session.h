@@ -32,6 +32,11 @@ struct session {
 	unsigned int depth;    /* of a ring; 0: there are none */
 	struct notifier *notifier;
 	bool mounted;
+	struct mount_identity {
+		dev_t device; /* 0: not known */
+		uint64_t
+			id; /* 0: this kernel has none that is not used again */
+	} identity;	    /* of our mount */
 	struct uring *uring; /* NULL: not asked for */
 	_Atomic enum session_probe {
 		PROBE_NONE, /* no request has been seen yet */

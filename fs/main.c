@@ -258,9 +258,11 @@ static struct volume *open_volume(struct process *p, const struct source *s,
  * Nothing can be taken back from it: not all that root may do elsewhere may it
  * do here. Then the kernel is to keep nothing, if it was not asked to.
  */
-static int show_taker(struct process *p, struct volume *vol)
+static int show_taker(struct process *p, struct mount *m)
 {
-	int err = copy_taker_mounted(&p->taker, vol->number, vol->mountpoint);
+	struct volume *vol = m->volume;
+	int err = copy_taker_mounted(&p->taker, vol->number, vol->mountpoint,
+				     m->session.identity.device);
 	enum cache_mode cache = p->options.cache;
 
 	if (!err || cache == CACHE_KERNEL || cache == CACHE_WRITEBACK)
@@ -320,7 +322,7 @@ static int start_mount(struct process *p, struct mount *m)
 					  .transport = &p->transport,
 					  .options = p->options.fuse });
 	if (!err && p->has_taker)
-		err = show_taker(p, vol);
+		err = show_taker(p, m);
 	if (!err)
 		p->bdi_error = bdi_setup(vol->mountpoint,
 					 p->options.mmap_dirty / p->nr,
