@@ -19,6 +19,9 @@ plimsollctl=${PLIMSOLLCTL:-${plimsoll}ctl}
 # shellcheck source=tests/mount/cleanup.sh
 . "$top/tests/mount/cleanup.sh"
 
+# The kernel's switch for FUSE over io_uring.
+ring_switch=/sys/module/fuse/parameters/enable_uring
+
 # SAN=address,undefined or thread: PLIMSOLL was built with it. What takes memory
 # of its own cannot be held to a budget.
 sanitized=${SAN:+yes}
@@ -71,6 +74,11 @@ supervise() {
 	export work
 	[ -z "$sanitized" ] || sanitizer_begin
 	[ -z "${SLOW:-}" ] || patience_begin
+	# For ring_switch(), of us and our child: locked until we have put it back.
+	if [ -r "$ring_switch" ]; then
+		exec {ring_lock}<"$ring_switch"
+		export ring_lock
+	fi
 	timeout -k 5 $((${limit:-120} - 5)) bash "$0" "$@" </dev/null &
 	child=$!
 	trap 'kill -TERM -- "-$child" 2>/dev/null' INT TERM HUP
@@ -157,13 +165,12 @@ leave_cgroup() {
 	rm -f "$work.cgroup"
 }
 
-# The kernel's switch for FUSE over io_uring.
-ring_switch=/sys/module/fuse/parameters/enable_uring
-
-# ring_switch Y|N: until the end of the script, when it is as it was before.
+# ring_switch Y|N: until the end of the script, when it is as it was before. It is
+# the machine's: another test that switches it, of another tree, has to wait.
 ring_switch() {
 	[ -e "$ring_switch" ] || skip "this kernel has no FUSE over io_uring"
 	[ -w "$ring_switch" ] || skip "not root"
+	flock "$ring_lock" || fail "$ring_switch cannot be locked"
 	[ -e "$work.switch" ] || cat "$ring_switch" >"$work.switch"
 	echo "$1" >"$ring_switch" || fail "$ring_switch cannot be set"
 }
