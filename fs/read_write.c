@@ -408,8 +408,12 @@ static int write_absent(struct request *rq)
 	int err = rq->vol->ops->write_around(rq->inode, at, rq->data + rq->done,
 					     len);
 
-	if (err)
+	if (err) {
+		/* How much of it is in the file nobody knows: read that again. */
+		page_cache_truncate_range(&rq->inode->mapping, at >> PAGE_SHIFT,
+					  (at + len - 1) >> PAGE_SHIFT);
 		return err;
+	}
 	vmstat_add(rq->vol->mm, CACHE_UNCACHED_WRITE,
 		   (long)(pages_of(at + len) - (at >> PAGE_SHIFT)));
 	while (len > 0) {
