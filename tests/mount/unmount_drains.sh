@@ -11,7 +11,7 @@ noise 120000000 0 >"$work/noise"
 stay_dirty() {
 	local setting
 
-	for setting in dirty_ratio=90 dirty_background_ratio=90 \
+	for setting in dirty_ratio=90 dirty_background_ratio=90 dirty_expire_centisecs=360000 \
 		dirty_writeback_centisecs=360000; do
 		ctl set "$1" "${setting%=*}" "${setting#*=}" || fail "$setting"
 	done

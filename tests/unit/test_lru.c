@@ -428,8 +428,8 @@ static void check_shares(struct mm *mm, const struct model_cost *c,
 {
 	const unsigned long *cost = c->pages;
 	double total = (double)(cost[0] + cost[1] + 1), part;
-	double anon = (double)swappiness * total /
-		      (total + (double)cost[LRU_ANON]);
+	double anon =
+		(double)swappiness * total / (total + (double)cost[LRU_ANON]);
 	double file = (double)(200 - swappiness) * total /
 		      (total + (double)cost[LRU_FILE]);
 	unsigned long share[NR_LRU_KINDS];
