@@ -12,6 +12,7 @@
  */
 #include "tests/sim/volume_world.h"
 
+#include "fs/anon_inode.h"
 #include "swap/swap.h"
 #include "tests/sim/backing_sim.h"
 #include "tests/sim/sim.h"
@@ -199,6 +200,16 @@ bool faults_lost(struct vfile *f, uint64_t start, uint64_t end)
 	mutex_unlock(&m->lock);
 	vseen.lost_pages += lost;
 	return lost;
+}
+
+bool faults_lost_tail(struct vfile *f)
+{
+	uint64_t tail;
+
+	if (f->wv->is_file)
+		return false;
+	tail = atomic_load(&anon_inode_of(f->inode)->tail_garbage);
+	return tail != 0 && faults_lost(f, tail, tail + 1);
 }
 
 /* --- on, and off ------------------------------------------------------------------- */

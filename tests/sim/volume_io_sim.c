@@ -229,8 +229,9 @@ static void note_write(struct client *c, struct wopen *o, uint64_t at,
 {
 	struct wvolume *wv = o->f->wv;
 
-	if (n != -EIO || !(had_excess || has_excess(o->f) ||
-			   faults_lost(o->f, at, at + asked)))
+	if (n != -EIO ||
+	    !(had_excess || has_excess(o->f) ||
+	      faults_lost(o->f, at, at + asked) || faults_lost_tail(o->f)))
 		check_answer(c, wv, op, "write", n);
 	vseen.writes++;
 	vseen.refusals += n == -ENOSPC;
@@ -298,7 +299,8 @@ static void op_truncate(struct client *c, struct wopen *o)
 	began_ns = file_clock();
 	err = front_truncate(c, o->f->inode, size);
 	touched(o->f, began_ns, !err);
-	if (err != -EIO || !faults_lost(o->f, size, size + 1))
+	if (err != -EIO ||
+	    !(faults_lost(o->f, size, size + 1) || faults_lost_tail(o->f)))
 		check_answer(c, o->f->wv, WORLD_WRITE, "truncate", err);
 	vseen.truncates++;
 	vseen.truncate_errors += err != 0;
@@ -325,7 +327,8 @@ static void op_allocate(struct client *c, struct wopen *o)
 	change = model_change(m, start, end, MODEL_KEEP, mode ? 0 : end);
 	err = front_fallocate(c, o->f->inode, mode, start, end - start);
 	touched(o->f, 0, false);
-	check_answer(c, o->f->wv, WORLD_WRITE, "fallocate", err);
+	if (err != -EIO || !faults_lost_tail(o->f))
+		check_answer(c, o->f->wv, WORLD_WRITE, "fallocate", err);
 	vseen.allocates++;
 	vseen.allocate_errors += err != 0;
 	if (!err && !mode)
@@ -355,7 +358,8 @@ static void op_punch(struct client *c, struct wopen *o)
 	model_leave_home(m);
 	err = front_fallocate(c, o->f->inode, mode, start, end - start);
 	touched(o->f, 0, false);
-	if (err != -EIO || !faults_lost(o->f, start, end))
+	if (err != -EIO ||
+	    !(faults_lost(o->f, start, end) || faults_lost_tail(o->f)))
 		check_answer(c, o->f->wv, WORLD_WRITE, "punch", err);
 	vseen.punches++;
 	if (!err && grows)

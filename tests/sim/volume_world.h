@@ -308,6 +308,8 @@ bool faults_excuse(const struct client *c, const struct wvolume *wv,
 bool faults_of_sync_since(uint64_t since_ns);
 /* Was any of these bytes of an anon file lost on its way to the swap file? */
 bool faults_lost(struct vfile *f, uint64_t start, uint64_t end);
+/* Or what was cut in the middle, and has to be read before the file grows? */
+bool faults_lost_tail(struct vfile *f);
 /* How many of each kind; each has to have happened. */
 void faults_print(void);
 /* One that was never injected, or NULL. */
