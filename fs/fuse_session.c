@@ -410,8 +410,8 @@ int session_start(struct session *s, struct volume *vol,
 	return err ? err : find_transport(s, c);
 }
 
-/* All of it at once. False: there is another's mount on top. */
-static bool sync_root(const struct session *s)
+/* Begun for all at once; unless there is another's mount on top. */
+static void sync_root(const struct session *s)
 {
 	int fd = open(s->vol->mountpoint, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int root = -1;
@@ -421,16 +421,17 @@ static bool sync_root(const struct session *s)
 	if (fd >= 0)
 		close(fd);
 	if (root < 0)
-		return false;
+		return;
 	syncfs(root);
 	close(root);
-	return true;
 }
 
 /*
  * File by file: being told to drop what it has of one, the kernel writes back what
- * is dirty there. What is mapped is open. The oldest come first, and go behind
- * those that are opened meanwhile, so that each of them has its turn.
+ * is dirty there, and waits for it. (syncfs(2) need not wait: the kernel promises
+ * nothing for what a process has to write.) What is mapped is open. The oldest come
+ * first, and go behind those that are opened meanwhile, so that each of them has its
+ * turn.
  */
 static void sync_open_files(struct session *s)
 {
@@ -468,8 +469,8 @@ static void sync_open_files(struct session *s)
  */
 static void sync_kernel(struct session *s)
 {
-	if (!sync_root(s))
-		sync_open_files(s);
+	sync_root(s);
+	sync_open_files(s);
 }
 
 static void unmount(struct session *s)

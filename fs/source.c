@@ -159,8 +159,7 @@ static bool overlaps_served(const char *what, const char *path,
 
 	while (mountinfo_next(f, &m))
 		if (!found && is_plimsoll(&m) && m.source[0] == '/' &&
-		    strcmp(m.source, path) != 0 &&
-		    overlap(path, m.source))
+		    strcmp(m.source, path) != 0 && overlap(path, m.source))
 			found = !refuse("%s %s: %s %s, which a running "
 					"plimsoll serves",
 					what, path, relation, m.source);

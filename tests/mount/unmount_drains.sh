@@ -17,7 +17,7 @@ stay_dirty() {
 	done
 }
 for round in 1 2 3; do
-	mount_plimsoll "$src" "$mnt" mem=256M
+	mount_plimsoll "$src" "$mnt" mem=256M,cache=user
 	stay_dirty "$mnt"
 	# Written and not closed: nothing has begun. Nothing is kept elsewhere.
 	exec 3>"$mnt/open"
