@@ -69,7 +69,7 @@ struct sim_inode {
 	struct name *names;
 	uint64_t last_cookie;
 	struct xattr *xattrs;
-	int watch; /* 0: none */
+	int watch;	     /* 0: none */
 	uint64_t nr_changes; /* of the file, that have taken privileges (5) */
 };
 
