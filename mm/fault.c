@@ -22,10 +22,10 @@ static const char *const field_names[NR_FAULT_FIELDS] = {
 };
 
 static const char *const kind_names[NR_FAULT_KINDS] = {
-	[FAULT_EIO] = "EIO",	 [FAULT_ENOSPC] = "ENOSPC",
-	[FAULT_SHORT] = "short", [FAULT_TORN] = "torn",
-	[FAULT_LOST] = "lost",	 [FAULT_DELAY] = "delay",
-	[FAULT_HANG] = "hang",
+	[FAULT_EIO] = "EIO",	   [FAULT_ENOSPC] = "ENOSPC",
+	[FAULT_EDQUOT] = "EDQUOT", [FAULT_SHORT] = "short",
+	[FAULT_TORN] = "torn",	   [FAULT_LOST] = "lost",
+	[FAULT_DELAY] = "delay",   [FAULT_HANG] = "hang",
 };
 
 static const char *const op_names[NR_FAULT_OPS] = {
@@ -221,6 +221,7 @@ static bool fits(enum fault_kind kind, enum fault_op op, bool parts)
 {
 	switch (kind) {
 	case FAULT_ENOSPC:
+	case FAULT_EDQUOT:
 		return op == FAULT_WRITES;
 	case FAULT_SHORT:
 		return parts;
@@ -229,6 +230,18 @@ static bool fits(enum fault_kind kind, enum fault_op op, bool parts)
 		return parts && op == FAULT_WRITES;
 	default:
 		return true;
+	}
+}
+
+int fault_errno(enum fault_kind kind)
+{
+	switch (kind) {
+	case FAULT_ENOSPC:
+		return -ENOSPC;
+	case FAULT_EDQUOT:
+		return -EDQUOT;
+	default:
+		return -EIO;
 	}
 }
 

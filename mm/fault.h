@@ -40,6 +40,7 @@ enum fault_field {
 enum fault_kind {
 	FAULT_EIO,
 	FAULT_ENOSPC, /* writes */
+	FAULT_EDQUOT, /* writes */
 	FAULT_SHORT,  /* a part is transferred, and that is said */
 	FAULT_TORN,   /* writes: a part is written, and the rest is EIO */
 	FAULT_LOST,   /* writes: a part is written, and it is said to be all */
@@ -107,6 +108,9 @@ bool fault_decide_alloc(struct fault_attr *attr, size_t size, gfp_t gfp,
  */
 bool fault_decide_io(struct fault_attr *attr, enum fault_op op, bool parts,
 		     uint64_t bytes, struct fault_shot *shot);
+
+/* What a failure says that transfers nothing, or not all: -errno. */
+int fault_errno(enum fault_kind kind);
 
 /* It could not be made to fail: that was no failure. */
 void fault_take_back(struct fault_attr *attr);

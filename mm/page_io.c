@@ -125,8 +125,9 @@ static void shoot(struct page_io *io, const struct fault_shot *shot)
 	switch (shot->kind) {
 	case FAULT_EIO:
 	case FAULT_ENOSPC:
+	case FAULT_EDQUOT:
 		cut(io, 0);
-		force(io, shot->kind == FAULT_EIO ? -EIO : -ENOSPC);
+		force(io, fault_errno(shot->kind));
 		break;
 	case FAULT_SHORT:
 		cut(io, part_of(io->nr_bytes, shot->random, 1));
@@ -320,10 +321,8 @@ static int inject_call(struct page_io_engine *e, struct fault_attr *attr,
 	if (!fault_armed(attr) ||
 	    !draw(e, attr, FAULT_WRITES, false, bytes, &shot))
 		return 0;
-	if (shot.kind == FAULT_ENOSPC)
-		return -ENOSPC;
 	if (shot.kind != FAULT_DELAY && shot.kind != FAULT_HANG)
-		return -EIO;
+		return fault_errno(shot.kind);
 	f.hangs = shot.kind == FAULT_HANG;
 	f.until_ns = os_now_ns() + (f.hangs ? HANG_MAX_NS : shot.delay_ns);
 	f.told = shot.told;

@@ -71,16 +71,18 @@ def one(name, kind, allowed, *settings):
     assert os.pread(fd, len(data) + 1, 0) == data
     os.close(fd)
 
-EIO, ENOSPC = errno.EIO, errno.ENOSPC
+EIO, ENOSPC, EDQUOT = errno.EIO, errno.ENOSPC, errno.EDQUOT
 one("fail_io", "EIO", {EIO})
 one("fail_io", "EIO", {EIO}, "op=read")
 one("fail_io", "EIO", {EIO}, "op=write")
 one("fail_io", "ENOSPC", {ENOSPC}, "op=all")
+one("fail_io", "EDQUOT", {EDQUOT}, "op=all")
 one("fail_io", "short", {EIO, ENOSPC})  # a short write is a full disk
 one("fail_io", "torn", {EIO})
 one("fail_io", "delay", set(), "delay_ms=5")
 one("fail_fsync", "EIO", {EIO})
 one("fail_fsync", "ENOSPC", {ENOSPC})
+one("fail_fsync", "EDQUOT", {EDQUOT})
 one("fail_fsync", "delay", set(), "delay_ms=5")
 
 # Both who have it open hear of a sync that failed, once.

@@ -93,6 +93,8 @@ static bool io_excuses(enum world_op op, int err, uint64_t since_ns)
 	if (err == -EIO)
 		return was_on(WF_IO, FAULT_EIO, FAULT_WRITES, writes_since) ||
 		       was_on(WF_IO, FAULT_TORN, FAULT_WRITES, writes_since);
+	if (err == -EDQUOT)
+		return was_on(WF_IO, FAULT_EDQUOT, FAULT_WRITES, writes_since);
 	return err == -ENOSPC &&
 	       (was_on(WF_IO, FAULT_ENOSPC, FAULT_WRITES, writes_since) ||
 		was_on(WF_IO, FAULT_SHORT, FAULT_WRITES, writes_since));
@@ -100,9 +102,12 @@ static bool io_excuses(enum world_op op, int err, uint64_t since_ns)
 
 static bool sync_excuses(enum world_op op, int err)
 {
-	enum fault_kind kind = err == -EIO ? FAULT_EIO : FAULT_ENOSPC;
+	enum fault_kind kind = err == -EIO	? FAULT_EIO
+			       : err == -EDQUOT ? FAULT_EDQUOT
+						: FAULT_ENOSPC;
 
-	return is_sync(op) && (err == -EIO || err == -ENOSPC) &&
+	return is_sync(op) &&
+	       (err == -EIO || err == -ENOSPC || err == -EDQUOT) &&
 	       was_on(WF_FSYNC, kind, FAULT_ALL, 0);
 }
 

@@ -466,9 +466,9 @@ static void page_cache_io(void **state)
 		enum fault_kind kind;
 		int err;
 	} kinds[] = {
-		{ FAULT_EIO, -EIO },	  { FAULT_ENOSPC, -ENOSPC },
-		{ FAULT_SHORT, -ENOSPC }, { FAULT_TORN, -EIO },
-		{ FAULT_DELAY, 0 },
+		{ FAULT_EIO, -EIO },	   { FAULT_ENOSPC, -ENOSPC },
+		{ FAULT_EDQUOT, -EDQUOT }, { FAULT_SHORT, -ENOSPC },
+		{ FAULT_TORN, -EIO },	   { FAULT_DELAY, 0 },
 	};
 	struct mm *mm = *state;
 	struct disk_file *f = disk_file_create(mm);
@@ -554,9 +554,9 @@ static void swap_allocations(void **state)
 
 static void swap_io(void **state)
 {
-	static const enum fault_kind kinds[] = { FAULT_EIO, FAULT_SHORT,
-						 FAULT_ENOSPC, FAULT_TORN,
-						 FAULT_DELAY };
+	static const enum fault_kind kinds[] = { FAULT_EIO,    FAULT_SHORT,
+						 FAULT_ENOSPC, FAULT_EDQUOT,
+						 FAULT_TORN,   FAULT_DELAY };
 	struct test *t = *state;
 	struct mm *mm = t->mm;
 

@@ -143,12 +143,15 @@ static void writes_fail_in_each_way(void **state)
 		nr_parts[kind] += there > 0;
 		assert_true(there < op.io.nr_bytes);
 		assert_int_equal(op.io.result,
-				 kind == FAULT_ENOSPC  ? -ENOSPC
-				 : kind == FAULT_SHORT ? (int64_t)there
-				 : kind == FAULT_LOST  ? (int64_t)op.io.nr_bytes
-						       : -EIO);
+				 kind == FAULT_ENOSPC	? -ENOSPC
+				 : kind == FAULT_EDQUOT ? -EDQUOT
+				 : kind == FAULT_SHORT	? (int64_t)there
+				 : kind == FAULT_LOST ? (int64_t)op.io.nr_bytes
+						      : -EIO);
 	}
-	assert_int_equal(nr_parts[FAULT_EIO] + nr_parts[FAULT_ENOSPC], 0);
+	assert_int_equal(nr_parts[FAULT_EIO] + nr_parts[FAULT_ENOSPC] +
+				 nr_parts[FAULT_EDQUOT],
+			 0);
 	assert_true(nr_parts[FAULT_SHORT] > 0 && nr_parts[FAULT_TORN] > 0 &&
 		    nr_parts[FAULT_LOST] > 0);
 	assert_int_equal(vmstat_read(mm, IO_FAIL_INJECTED), NR_ROUNDS);
