@@ -36,7 +36,7 @@ mm_core := bug size fault vmstat errseq \
 	   slab kmalloc mempool shrinker \
 	   address_space xarray page_cache readahead writeback writeback_group dirty_list dirty_limit flusher page_io \
 	   lru reclaim scan_crew kswapd balloon oom sysctl mm
-mm_real := os_posix page_io_local page_io_uring
+mm_real := os_posix io_cred page_io_local page_io_uring
 swap_core := format compress swap_map swap_out swap_in swap_compact swap anon_reserve anon
 fs_core := text log xattr_name kernel_copy inode open_file read_write copy_wait io_path seek volume request \
 	   space crash number other_fs backing watch sync_group file_inode file file_pages file_privs file_append file_dir file_attr file_volume \

@@ -2,6 +2,7 @@
 #include "fs/backing.h"
 
 #include "fs/file_volume.h"
+#include "mm/io_cred.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -347,7 +348,12 @@ int64_t backing_seek(int fd, uint64_t offset, int whence)
 
 int backing_fallocate(int fd, int mode, uint64_t offset, uint64_t len)
 {
-	return result(fallocate(fd, mode, (off_t)offset, (off_t)len));
+	int err;
+
+	io_cred_begin();
+	err = result(fallocate(fd, mode, (off_t)offset, (off_t)len));
+	io_cred_end();
+	return err;
 }
 
 ssize_t backing_append(int fd, const void *from, size_t len, uint64_t *end)

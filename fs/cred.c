@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Effective capabilities = permitted ones. */
+/* Effective capabilities = permitted ones (fs/host.c has given one up). */
 static void raise_capabilities(void)
 {
 	struct __user_cap_header_struct head = {

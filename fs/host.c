@@ -54,6 +54,21 @@ bool host_prepare(void)
 	return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) == 0;
 }
 
+void host_give_up_reserves(void)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	int n = CAP_TO_INDEX(CAP_SYS_RESOURCE);
+
+	if (syscall(SYS_capget, &head, data) < 0)
+		return;
+	data[n].effective &= ~CAP_TO_MASK(CAP_SYS_RESOURCE);
+	data[n].permitted &= ~CAP_TO_MASK(CAP_SYS_RESOURCE);
+	syscall(SYS_capset, &head, data);
+}
+
 /* Then there is no limit. */
 static bool may_lock_all(void)
 {

@@ -22,6 +22,13 @@ void host_lift_file_limit(void);
  */
 bool host_prepare(void);
 
+/*
+ * What file systems keep for root, and what is past a quota, is not for those we
+ * write for: CAP_SYS_RESOURCE goes, for good. After host_prepare(), which uses
+ * it, and before any thread is started. See mm/io_cred.h for the rest.
+ */
+void host_give_up_reserves(void);
+
 struct host_lock {
 	size_t need;  /* bytes that may have to be locked */
 	size_t limit; /* bytes that may be */

@@ -616,6 +616,7 @@ static int run(struct process *p, int ready)
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	p->io_flusher = host_prepare();
+	host_give_up_reserves();
 	if (!choose_transport(p) || !start_taker(p) || !start_all(p)) {
 		for (unsigned int i = 0; i < p->nr; i++)
 			end_mount(p, &p->mounts[i]);

@@ -20,6 +20,7 @@
 #include "mm/page_io_device.h"
 
 #include "mm/bug.h"
+#include "mm/io_cred.h"
 #include "mm/mm.h"
 #include "mm/page_io_local.h"
 
@@ -63,6 +64,7 @@ struct page_io_device {
 	struct io_uring ring;
 	char *fixed_base; /* the registered range */
 	size_t fixed_size;
+	int personality;      /* of mm/io_cred.h, for writes */
 	_Atomic bool stalled; /* the kernel took no more, for now */
 	struct os_thread completer;
 };
@@ -146,6 +148,12 @@ static bool is_fixed(const struct page_io_device *e, const struct page_io *io)
 	       base + io->iov[0].iov_len <= e->fixed_base + e->fixed_size;
 }
 
+/* May it take blocks? Those of swap files are all there. */
+static bool allocates(const struct page_io *io)
+{
+	return io->op == PAGE_IO_WRITE && !io->swap;
+}
+
 static void prepare_transfer(struct page_io_device *e, struct page_io *io)
 	must_hold(e->lock)
 {
@@ -170,6 +178,8 @@ static void prepare_transfer(struct page_io_device *e, struct page_io *io)
 	}
 	if (io->drop_behind)
 		sqe->flags |= IOSQE_IO_HARDLINK;
+	if (allocates(io))
+		sqe->personality = (uint16_t)e->personality;
 	io_uring_sqe_set_data(sqe, step_data(io, STEP_TRANSFER));
 }
 
@@ -311,6 +321,12 @@ struct page_io_device *page_io_device_start(struct mm *mm, unsigned int depth,
 	*err = io_uring_queue_init_params(depth, &e->ring, &params);
 	if (*err)
 		goto out_free;
+	io_cred_begin();
+	e->personality = io_uring_register_personality(&e->ring);
+	io_cred_end();
+	*err = min_of(e->personality, 0);
+	if (*err)
+		goto out_ring;
 	*err = os_thread_start(&e->completer, "page-io", completer_main, e);
 	if (*err)
 		goto out_ring;
@@ -357,6 +373,8 @@ static int64_t transfer(const struct page_io *io)
 {
 	ssize_t n;
 
+	if (allocates(io))
+		io_cred_begin();
 	do {
 		n = io->op == PAGE_IO_READ
 			    ? preadv(fd_of(io), io->iov, (int)io->nr_iov,
@@ -364,7 +382,10 @@ static int64_t transfer(const struct page_io *io)
 			    : pwritev(fd_of(io), io->iov, (int)io->nr_iov,
 				      (off_t)io->offset);
 	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
+	n = n < 0 ? -errno : n;
+	if (allocates(io))
+		io_cred_end();
+	return n;
 }
 
 static int64_t drop(const struct page_io *io)
@@ -403,8 +424,13 @@ void page_io_device_do(struct page_io_device *e, struct page_io *io)
 int page_io_device_fallocate(struct page_io_device *e, int fd, uint64_t offset,
 			     uint64_t len)
 {
+	int err;
+
 	(void)e;
-	return fallocate(fd, 0, (off_t)offset, (off_t)len) < 0 ? -errno : 0;
+	io_cred_begin();
+	err = fallocate(fd, 0, (off_t)offset, (off_t)len) < 0 ? -errno : 0;
+	io_cred_end();
+	return err;
 }
 
 /* The kernel has zeroed the rest of a block, in its own page cache. (5) */
@@ -422,9 +448,14 @@ static void forget(int fd, uint64_t offset, uint64_t len)
 
 int page_io_device_truncate(struct page_io_device *e, int fd, uint64_t size)
 {
+	int err;
+
 	(void)e;
-	if (ftruncate(fd, (off_t)size) < 0)
-		return -errno;
+	io_cred_begin();
+	err = ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
+	io_cred_end();
+	if (err)
+		return err;
 	if (size & PAGE_MASK)
 		forget(fd, size & ~PAGE_MASK, PAGE_SIZE);
 	return 0;
