@@ -39,10 +39,10 @@ mm_core := bug size fault vmstat errseq \
 mm_real := os_posix io_cred page_io_local page_io_uring
 swap_core := format compress swap_map swap_out swap_in swap_compact swap anon_reserve anon
 fs_core := text log xattr_name kernel_copy inode open_file read_write copy_wait io_path seek volume request \
-	   space crash number other_fs backing watch sync_group file_inode file file_pages file_privs file_append file_dir file_attr file_volume \
+	   space crash number other_fs backing watch sync_group unwritten file_inode file_blocks file file_pages file_privs file_append file_dir file_attr disk_watch file_volume \
 	   anon_inode anon_file anon_dir anon_attr anon_volume \
 	   procfile control fs
-fs_real := backing_posix cred bdi copy_taker copy_taker_process
+fs_real := backing_posix backing_room cred bdi copy_taker copy_taker_process
 fs_fuse := host transport fuse_buffer fuse_uring fuse_notify fuse_copy fuse_ops fuse_names fuse_attr fuse_file \
 	   fuse_dir fuse_session mountinfo cgroup source options main
 mm      := $(mm_core:%=$(O)/mm/%.o)

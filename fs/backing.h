@@ -55,6 +55,15 @@ struct backing_fds {
 #define BACKING_FDS_NONE \
 	((struct backing_fds){ .direct = -1, .buffered = -1, .append = -1 })
 
+/* What a file system has for data; see fs/space.h. */
+struct backing_room {
+	uint64_t bytes; /* that anybody may have: root's reserve is nobody's */
+	uint64_t total; /* of it, used or not */
+	bool limited;	/* some may have less: quotas */
+	bool copies;	/* what is rewritten takes a block, too */
+	bool as_other;	/* takes blocks as who mounted it, whoever we are */
+};
+
 /*
  * Identify the file behind an O_PATH descriptor. The descriptor becomes part
  * of the id if it cannot be opened by a handle, else it stays the caller's.
@@ -116,6 +125,7 @@ void backing_unwatch(int watches_fd, int watch);
 int backing_statx(int fd, struct statx *st);
 int backing_stat(int fd, struct stat *st);
 int backing_statfs(int fd, struct statvfs *st);
+int backing_room(int fd, struct backing_room *room);
 int backing_syncfs(int fd);
 /* What people know an open file by; "" if that cannot be told. */
 void backing_name_of(int fd, char *path, size_t size);

@@ -358,11 +358,14 @@ int backing_fallocate(int fd, int mode, uint64_t offset, uint64_t len)
 
 ssize_t backing_append(int fd, const void *from, size_t len, uint64_t *end)
 {
-	ssize_t n = write(fd, from, len);
+	ssize_t n;
 	off_t at;
 
+	io_cred_begin();
+	n = count(write(fd, from, len));
+	io_cred_end();
 	if (n < 0)
-		return -errno;
+		return n;
 	/* O_APPEND: the position is behind what was written. */
 	at = lseek(fd, 0, SEEK_CUR);
 	if (at < 0)

@@ -2,7 +2,7 @@
  * control.c - a small fixed tree.
  *
  *	.plimsoll/  meminfo vmstat swaps zoneinfo buddyinfo slabinfo volume
- *	            sync
+ *	            unwritten sync
  *	            sys/vm/<setting>  drop_caches
  *	            fault/<name>/{probability,interval,times,space,seed,…}
  *	            fault/crash/{armed,torn,seed,now,…}  (file volumes)
@@ -218,6 +218,7 @@ static void build(struct control *c)
 	add_print(c, top, "buddyinfo", procfile_buddyinfo);
 	add_print(c, top, "slabinfo", procfile_slabinfo);
 	add_print(c, top, "volume", procfile_volume);
+	add_print(c, top, "unwritten", procfile_unwritten);
 	add(c, &(struct node){ .parent = top,
 			       .name = "sync",
 			       .store = store_sync,

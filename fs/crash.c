@@ -283,6 +283,7 @@ static void tear(struct file_inode *fi, int64_t seed)
 	if (grown > size && fault_random(&state) % 2 == 0 &&
 	    page_io_truncate(fv->vol.mm->io, fi->fds.buffered, grown) == 0) {
 		atomic_store(&fi->backing_size, grown);
+		file_blocks_cut(fi, grown, false);
 		forget(fi); /* that size it is */
 		size = grown;
 	}

@@ -9,7 +9,8 @@
  *   (4) While the file is cut (io_lock held alone) no writeback begins
  *       (mapping_freeze), and none is in flight behind the cut.
  *   (5) A dirty page whose block may not be allocated has PG_reserved_space;
- *       its block is reserved in vol->space until it is written or void.
+ *       its block is reserved in inode->space until it is written or void. Or
+ *       the block was allocated before the page became dirty.
  */
 #include "fs/file.h"
 
@@ -43,6 +44,18 @@ static void note_seen(struct file_inode *fi, const struct stat *st)
 }
 
 /*
+ * More than its size takes is for attributes, extents, or what lies behind its
+ * end; there may be holes all the same.
+ */
+static bool may_have_holes(const struct stat *st)
+{
+	uint64_t bytes = (uint64_t)st->st_blocks * 512;
+	uint64_t size = (uint64_t)st->st_size;
+
+	return bytes < size || bytes > pages_of(size) << PAGE_SHIFT;
+}
+
+/*
  * First open after a while. What others have changed since we closed the file
  * is not what we have in memory (close-to-open). Nobody has it open: waiting
  * for reads in flight is safe.
@@ -69,7 +82,7 @@ static void refresh(struct file_inode *fi, const struct stat *st)
 		size = min_of(size, atomic_load(&fi->inode.size));
 	atomic_store(&fi->inode.size, size);
 	atomic_store(&fi->backing_size, (uint64_t)st->st_size);
-	fi->maybe_sparse = st->st_blocks * 512ll < st->st_size;
+	fi->maybe_sparse = may_have_holes(st);
 }
 
 int file_users_get(struct file_inode *fi)
@@ -105,6 +118,7 @@ void file_users_put(struct file_inode *fi)
 		    backing_stat(fi->fds.buffered, &st) == 0)
 			note_seen(fi, &st);
 		backing_close_data(file_volume_of(fi), &fi->fds);
+		file_blocks_forget(fi);
 	}
 	mutex_unlock(&fi->attr_lock);
 }
@@ -479,13 +493,17 @@ int file_cut_backing(struct file_inode *fi, uint64_t size)
 {
 	struct page_io_engine *io = fi->inode.vol->mm->io;
 	bool keep = file_privs_keep(fi);
+	bool shrunk;
 	int err;
 
 	/* Writeback in flight may be about to make it longer: not after us. */
 	mutex_lock(&fi->attr_lock);
+	shrunk = size <= atomic_load(&fi->backing_size);
 	err = page_io_truncate(io, fi->fds.buffered, size);
-	if (!err)
+	if (!err) {
 		atomic_store(&fi->backing_size, size);
+		file_blocks_cut(fi, size, shrunk);
+	}
 	mutex_unlock(&fi->attr_lock);
 	file_privs_written(&fi->privs);
 	if (keep)
@@ -517,7 +535,9 @@ static int cut_excess(struct file_inode *fi)
 static int truncate_frozen(struct file_inode *fi, uint64_t size)
 {
 	uint64_t old = atomic_load(&fi->inode.size);
-	bool stamps = size != atomic_load(&fi->backing_size);
+	/* Blocks of pages that go now lie behind an end that stays, perhaps. */
+	bool cuts = size != atomic_load(&fi->backing_size) ||
+		    (size < old && file_blocks_behind(fi));
 	int err = cut_excess(fi);
 
 	if (err)
@@ -529,7 +549,8 @@ static int truncate_frozen(struct file_inode *fi, uint64_t size)
 	 * The file first: if that fails nothing has happened. It may be shorter
 	 * than both sizes, when the pages that would make it longer go now.
 	 */
-	if (size != atomic_load(&fi->backing_size)) {
+	cuts |= size != atomic_load(&fi->backing_size);
+	if (cuts) {
 		if (size > atomic_load(&fi->backing_size))
 			crash_note_growth(fi);
 		err = file_cut_backing(fi, size);
@@ -545,7 +566,7 @@ static int truncate_frozen(struct file_inode *fi, uint64_t size)
 			file_zero_tail(fi, size);
 	}
 	file_touch(fi);
-	if (!stamps)
+	if (!cuts)
 		note_unstamped(fi);
 	return 0;
 }
@@ -637,6 +658,7 @@ int file_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t len)
 	}
 	if (!err) {
 		if (mode & ~FALLOC_FL_KEEP_SIZE) {
+			file_blocks_forget(fi);
 			page_cache_truncate(m, offset >> PAGE_SHIFT);
 			backing_drop_cache(fi->fds.buffered);
 		}

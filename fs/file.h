@@ -22,6 +22,7 @@ int file_fsync(struct inode *inode, bool data_only);
 /* As volume_ops; fs/file_pages.c. */
 int file_read_page(struct inode *inode, pgoff_t index, void *to);
 int file_fill_page(struct inode *inode, struct page *page, gfp_t gfp);
+void file_make_room(struct inode *inode, uint64_t at, size_t len);
 int file_prepare_page(struct inode *inode, struct page *page, gfp_t gfp);
 void file_page_written(struct inode *inode, struct page *page, uint64_t start,
 		       uint64_t end);

@@ -121,25 +121,31 @@ static void appended(struct inode *inode, const char *from, size_t len,
 	atomic_store(&fi->changed_by_us, true);
 }
 
-/* Room for what is dirty in other files is not to be taken. */
+/*
+ * Room that is counted on for what is dirty in other files is not to be taken. Where
+ * that has its blocks the backing file's answer is enough.
+ */
 static ssize_t append_reserved(struct file_inode *fi, const void *from,
 			       size_t len, uint64_t *end)
 {
-	struct file_volume *fv = file_volume_of(fi);
 	uint64_t size = atomic_load(&fi->inode.size);
 	uint64_t room = (pages_of(size + len) - pages_of(size)) << PAGE_SHIFT;
-	ssize_t n = room ? space_reserve(fv, room, GFP_KERNEL) : 0;
+	ssize_t n = room ? space_reserve(fi->space, fi->fds.buffered, room,
+					 GFP_KERNEL)
+			 : 0;
 	bool keep;
 
 	if (n < 0)
 		return n;
+	if (n == SPACE_ALLOCATE)
+		room = 0;
 	keep = file_privs_keep(fi);
 	n = backing_append(fi->fds.append, from, len, end);
 	file_privs_written(&fi->privs);
 	if (keep)
 		file_privs_kept(fi);
 	if (room)
-		space_release(fv, room, n > 0);
+		space_release(fi->space, room, n > 0);
 	return n;
 }
 

@@ -210,7 +210,8 @@ static struct file_inode *create(struct file_volume *fv, int path_fd,
 				 const struct backing_id *id,
 				 const struct statx *st)
 {
-	struct file_inode *fi = alloc(fv);
+	struct space *space = space_of_dev(fv, id->dev);
+	struct file_inode *fi = space ? alloc(fv) : NULL;
 	int err;
 
 	if (!fi)
@@ -231,6 +232,7 @@ static struct file_inode *create(struct file_volume *fv, int path_fd,
 	list_init(&fi->grown_link);
 	list_init(&fi->left_link);
 	fi->fds = BACKING_FDS_NONE;
+	fi->space = space;
 	mutex_init(&fi->attr_lock);
 	file_privs_forget(fi);
 	sync_group_init(&fi->syncs);

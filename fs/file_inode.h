@@ -12,9 +12,12 @@
 #include "fs/backing.h"
 #include "fs/file_privs.h"
 #include "fs/inode.h"
+#include "fs/file_blocks.h"
 #include "fs/sync_group.h"
+#include "fs/unwritten.h"
 
 struct file_volume;
+struct space;
 
 /*
  * (C) constant, (T) guarded by inode_table.lock, (A) by attr_lock, (S) by
@@ -32,6 +35,9 @@ struct file_inode {
 	_Atomic bool leads_out;
 
 	/* regular files --------------------------------------------------- */
+	struct space *space; /* where its blocks come from (C) */
+	struct file_blocks blocks;
+	struct unwritten unwritten;
 	struct mutex attr_lock;
 	struct file_privs privs;
 	_Atomic uint64_t backing_size; /* what the backing file has (A) */

@@ -42,6 +42,18 @@ static void io1_done(struct page_io *io)
 	run_io_done(io, 1);
 }
 
+/* The end of a run that is written, or is not: err. */
+static void write_done(struct page_run *run, int err)
+{
+	struct file_inode *fi = file_inode_of_mapping(run->mapping);
+
+	if (err)
+		unwritten_note(fi, err);
+	if (err == -ENOSPC || err == -EDQUOT)
+		space_refused(fi->space);
+	page_run_write_done(run, err);
+}
+
 static void end_written(struct page_run *run, int err)
 {
 	struct file_inode *fi = file_inode_of_mapping(run->mapping);
@@ -54,9 +66,9 @@ static void end_written(struct page_run *run, int err)
 		if (page_test_and_clear(run->pages[i], PG_reserved_space))
 			bytes += PAGE_SIZE;
 	if (bytes)
-		space_release(file_volume_of(fi), bytes, true);
+		space_release(fi->space, bytes, true);
 	file_privs_written(&fi->privs);
-	page_run_write_done(run, err);
+	write_done(run, err);
 }
 
 /*
@@ -156,20 +168,20 @@ static void file_read_run(struct address_space *m, struct page_run *run)
  */
 static int extend(struct file_inode *fi, uint64_t start, uint64_t end)
 {
-	struct file_volume *fv = file_volume_of(fi);
-	struct page_io_engine *io = fv->vol.mm->io;
+	struct page_io_engine *io = fi->inode.vol->mm->io;
+	struct space *s = fi->space;
 	int err = -EOPNOTSUPP;
 	struct stat st;
 
 	if (end <= atomic_load(&fi->backing_size))
 		return 0;
 	crash_note_growth(fi);
-	if (!atomic_load(&fv->no_fallocate))
+	if (!atomic_load(&s->no_fallocate))
 		err = page_io_fallocate(io, fi->fds.buffered, start,
 					end - start);
 	mutex_lock(&fi->attr_lock);
 	if (err == -EOPNOTSUPP || err == -ENOSYS) {
-		atomic_store(&fv->no_fallocate, true);
+		atomic_store(&s->no_fallocate, true);
 		err = 0;
 		/* Looked at again: another run may have gone further. */
 		if (end > atomic_load(&fi->backing_size))
@@ -214,7 +226,7 @@ static void write_run(struct address_space *m, struct page_run *run)
 	err = extend(fi, start, end);
 	if (err) {
 		file_privs_written(&fi->privs);
-		page_run_write_done(run, err);
+		write_done(run, err);
 		return;
 	}
 	whole = (unsigned int)((end - start) >> PAGE_SHIFT);
@@ -294,8 +306,8 @@ static enum pageout_result file_pageout(struct address_space *m,
 static void file_page_dropped(struct address_space *m, struct page *page)
 {
 	if (page_test_and_clear(page, PG_reserved_space))
-		space_release(file_volume_of(file_inode_of_mapping(m)),
-			      PAGE_SIZE, false);
+		space_release(file_inode_of_mapping(m)->space, PAGE_SIZE,
+			      false);
 }
 
 static void file_written(struct address_space *m)
@@ -304,6 +316,7 @@ static void file_written(struct address_space *m)
 
 	file_privs_restore(fi);
 	file_restore_times(fi);
+	unwritten_clear(fi);
 }
 
 const struct address_space_ops file_aops = {
@@ -377,28 +390,75 @@ int file_fill_page(struct inode *inode, struct page *page, gfp_t gfp)
 	return err;
 }
 
-static bool needs_block(struct file_inode *fi, const struct page *page)
+/* Are blocks of [start, end) perhaps not there? */
+static bool may_lack(struct file_inode *fi, uint64_t start, uint64_t end)
 {
-	return !page_test(page, PG_dirty | PG_reserved_space) &&
-	       (fi->maybe_sparse || (page->index + 1) << PAGE_SHIFT >
-					    atomic_load(&fi->backing_size));
+	return (fi->maybe_sparse || end > atomic_load(&fi->backing_size)) &&
+	       !file_blocks_there(fi, start, end);
+}
+
+/* Does writing take blocks even if they are there? What was allocated is not. */
+static bool copies(struct file_inode *fi, uint64_t start)
+{
+	return atomic_load(&fi->space->copies) &&
+	       start < atomic_load(&fi->backing_size);
+}
+
+/*
+ * See to it that there is room for what is about to be written to [start, end).
+ * *reserved: so much is reserved for it. 0, -EAGAIN as of prepare_page(), or
+ * -errno.
+ */
+static int get_room(struct file_inode *fi, uint64_t start, uint64_t end,
+		    gfp_t gfp, uint64_t *reserved)
+{
+	bool lacks = may_lack(fi, start, end), count = copies(fi, start);
+	uint64_t bytes = (pages_of(end) << PAGE_SHIFT) - (start & ~PAGE_MASK);
+	int fd = fi->fds.buffered, err;
+
+	*reserved = 0;
+	if (!lacks && !count)
+		return 0;
+	err = space_reserve(fi->space, fd, bytes, gfp);
+	if (err == SPACE_ALLOCATE) {
+		if (!(gfp & GFP_RECLAIM))
+			return -EAGAIN;
+		err = lacks ? file_blocks_allocate(fi, start, end) : 0;
+		count |= err == -EOPNOTSUPP;
+		if ((err && err != -EOPNOTSUPP) || !count)
+			return err;
+		err = space_count(fi->space, fd, bytes);
+	}
+	if (!err)
+		*reserved = bytes;
+	return err;
+}
+
+void file_make_room(struct inode *inode, uint64_t at, size_t len)
+{
+	struct file_inode *fi = file_inode(inode);
+
+	if (atomic_load(&fi->space->blocks_first) && may_lack(fi, at, at + len))
+		file_blocks_allocate(fi, at, at + len);
 }
 
 int file_prepare_page(struct inode *inode, struct page *page, gfp_t gfp)
 {
+	uint64_t start = page->index << PAGE_SHIFT, reserved;
+	struct file_inode *fi = file_inode(inode);
 	int err;
 
 	/* What could not be written back is not taken. */
 	if (!file_inode(inode)->fds.writable)
 		return file_inode(inode)->fds.refused;
 	/* What lies behind the end must be gone before it is in the file. */
-	if (atomic_load(&file_inode(inode)->too_long) &&
-	    (page->index + 1) << PAGE_SHIFT > atomic_load(&inode->size))
+	if (atomic_load(&fi->too_long) &&
+	    start + PAGE_SIZE > atomic_load(&inode->size))
 		return -EIO;
-	if (!needs_block(file_inode(inode), page))
+	if (page_test(page, PG_dirty | PG_reserved_space))
 		return 0;
-	err = space_reserve(file_volume(inode->vol), PAGE_SIZE, gfp);
-	if (!err)
+	err = get_room(fi, start, start + PAGE_SIZE, gfp, &reserved);
+	if (!err && reserved)
 		page_set(page, PG_reserved_space); /* (5) */
 	return err;
 }
@@ -457,19 +517,15 @@ int file_write_around(struct inode *inode, uint64_t at, const void *from,
 {
 	struct file_inode *fi = file_inode(inode);
 	uint64_t size = atomic_load(&inode->size);
-	uint64_t pages = pages_of(at + len) - (at >> PAGE_SHIFT);
-	uint64_t room =
-		fi->maybe_sparse || at + len > atomic_load(&fi->backing_size)
-			? pages << PAGE_SHIFT
-			: 0;
+	uint64_t pages = pages_of(at + len) - (at >> PAGE_SHIFT), reserved = 0;
 	bool keep;
 	int err = 0;
 
 	/* As above. */
 	if (atomic_load(&fi->too_long) && at + len > size)
 		err = -EIO;
-	if (!err && room)
-		err = space_reserve(file_volume_of(fi), room, GFP_KERNEL);
+	if (!err)
+		err = get_room(fi, at, at + len, GFP_KERNEL, &reserved);
 	if (err)
 		return err;
 	crash_note_write(fi, (unsigned int)pages);
@@ -480,8 +536,8 @@ int file_write_around(struct inode *inode, uint64_t at, const void *from,
 	file_privs_written(&fi->privs);
 	if (keep)
 		file_privs_kept(fi);
-	if (room)
-		space_release(file_volume_of(fi), room, !err);
+	if (reserved)
+		space_release(fi->space, reserved, !err);
 	/*
 	 * (1) of fs/file.c. Not to where it ended before: up to the size it may
 	 * be writeback that has made it longer meanwhile.

@@ -62,31 +62,47 @@ static int init(struct file_volume *fv)
 	list_init(&fv->left);
 	other_fs_init(&fv->others);
 	watches_init(&fv->watches, mm);
-	space_init(&fv->space);
 	crash_init(&fv->crash);
 	backing_probe(fv);
+	err = space_table_init(fv);
+	if (err)
+		goto out_watches;
 	err = kmem_cache_init(mm, &fv->dir_streams, "dir_stream",
 			      sizeof(struct file_dir_stream), false);
 	if (err)
-		return err;
+		goto out_spaces;
 	err = file_inode_hash_init(fv);
 	if (err)
 		goto out_streams;
-	err = open_root(fv);
+	err = disk_watch_start(fv);
 	if (err)
 		goto out_hash;
+	err = open_root(fv);
+	if (err)
+		goto out_watch;
 	fv->shrinker = (struct shrinker){ .name = "inodes",
 					  .count = count_idle,
 					  .scan = scan_idle };
 	shrinker_register(mm, &fv->shrinker);
 	return 0;
 
+out_watch:
+	disk_watch_stop(fv);
 out_hash:
 	file_inode_hash_destroy(fv);
 out_streams:
 	kmem_cache_destroy(&fv->dir_streams);
+out_spaces:
+	space_table_destroy(fv);
+out_watches:
 	watches_destroy(&fv->watches);
 	return err;
+}
+
+/* Of SOURCE's own file system. */
+static struct space *own_space(struct file_volume *fv)
+{
+	return file_inode(fv->vol.root)->space;
 }
 
 static int file_statfs(struct volume *vol, struct statvfs *st)
@@ -98,7 +114,7 @@ static int file_statfs(struct volume *vol, struct statvfs *st)
 	if (err)
 		return err;
 	/* What is dirty is as good as written. */
-	blocks = space_reserved(&fv->space) / st->f_frsize;
+	blocks = space_reserved(own_space(fv)) / st->f_frsize;
 	st->f_bfree -= min_of((uint64_t)st->f_bfree, blocks);
 	st->f_bavail -= min_of((uint64_t)st->f_bavail, blocks);
 	return 0;
@@ -139,7 +155,10 @@ static void file_describe(struct volume *vol, struct text *t)
 	text_printf(t, "handles %s\n", fv->has_handles ? "yes" : "no");
 	text_printf(t, "direct_io %s\n", fv->has_direct ? "yes" : "no");
 	text_printf(t, "reserved_bytes %lu\n",
-		    (unsigned long)space_reserved(&fv->space));
+		    (unsigned long)space_table_reserved(fv));
+	text_printf(t, "room %s\n",
+		    atomic_load(&own_space(fv)->blocks_first) ? "allocated"
+							      : "counted");
 }
 
 static void file_introduce(struct volume *vol, struct text *t)
@@ -161,6 +180,7 @@ static void file_stop(struct volume *vol)
 {
 	shrinker_unregister(vol->mm, &file_volume(vol)->shrinker);
 	file_reads_drain(file_volume(vol));
+	disk_watch_stop(file_volume(vol));
 	crash_forget_all(file_volume(vol));
 }
 
@@ -171,6 +191,7 @@ static void file_destroy(struct volume *vol)
 	file_inode_hash_destroy(fv);
 	kmem_cache_destroy(&fv->dir_streams);
 	watches_destroy(&fv->watches);
+	space_table_destroy(fv);
 	backing_close(fv->root_fd);
 	writeback_group_destroy(&vol->writeback);
 	free(fv);
@@ -206,6 +227,7 @@ static const struct volume_ops file_volume_ops = {
 	.fill_page = file_fill_page,
 	.prepare_page = file_prepare_page,
 	.page_written = file_page_written,
+	.make_room = file_make_room,
 	.write_around = file_write_around,
 	.is_append_only = file_is_append_only,
 	.append = file_append,
@@ -221,6 +243,7 @@ static const struct volume_ops file_volume_ops = {
 	.crash_set = crash_set,
 	.introduce = file_introduce,
 	.name_of = file_name_of,
+	.write_error = unwritten_error,
 	.stop = file_stop,
 	.destroy = file_destroy,
 };

@@ -5,6 +5,7 @@
 #ifndef FS_FILE_VOLUME_H
 #define FS_FILE_VOLUME_H
 
+#include "fs/disk_watch.h"
 #include "fs/file_inode.h"
 #include "fs/other_fs.h"
 #include "fs/space.h"
@@ -21,11 +22,11 @@ struct file_volume {
 	uint64_t dev;	  /* of the backing directory (C) */
 	bool has_handles; /* inodes are found again by file handle (C) */
 	bool has_direct;  /* files can be opened with O_DIRECT (C) */
-	_Atomic bool no_fallocate;	/* it was refused once */
 	_Atomic uint64_t time_floor_ns; /* the latest fine time of a change */
 	struct other_fs_list others;
 	struct watches watches;
-	struct space space;
+	struct space_table spaces;
+	struct disk_watch watch;
 	struct crash crash;
 	struct file_inode_hash hash;
 	struct kmem_cache inode_cache;	/* struct file_inode */

@@ -226,3 +226,50 @@ void procfile_volume(struct volume *vol, struct text *t)
 	text_printf(t, "dirty_bytes %lu\n",
 		    (unsigned long)dirty_list_bytes(vol->mm, &vol->writeback));
 }
+
+/* The file ends with how many more there are. */
+struct unwritten_list {
+	struct text *t;
+	unsigned int nr_more;
+};
+
+/* As in /proc/mounts: one line, whatever the name. */
+static void print_path(struct text *t, const char *path)
+{
+	for (; *path; path++)
+		if (*path == '\n' || *path == '\\')
+			text_printf(t, "\\%03o", (unsigned int)*path);
+		else
+			text_printf(t, "%c", *path);
+	text_printf(t, "\n");
+}
+
+static void list_unwritten(struct address_space *m, void *arg)
+{
+	struct inode *inode = container_of(m, struct inode, mapping);
+	int err = volume_write_error(inode);
+	struct unwritten_list *l = arg;
+	char path[PATH_MAX];
+
+	if (!err)
+		return;
+	inode->vol->ops->name_of(inode, path, sizeof(path));
+	/* All of it may have to be escaped; and the last line has room. */
+	if (l->t->size - l->t->len < 4 * strlen(path) + 96) {
+		l->nr_more++;
+		return;
+	}
+	text_printf(l->t, "%lu %s ",
+		    (m->nr_dirty + m->nr_writeback) << PAGE_SHIFT,
+		    strerrorname_np(-err));
+	print_path(l->t, path);
+}
+
+void procfile_unwritten(struct volume *vol, struct text *t)
+{
+	struct unwritten_list l = { .t = t };
+
+	dirty_list_for_each(vol->mm, &vol->writeback, list_unwritten, &l);
+	if (l.nr_more > 0)
+		text_printf(t, "and %u more\n", l.nr_more);
+}

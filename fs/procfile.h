@@ -18,5 +18,6 @@ void procfile_buddyinfo(struct volume *vol, struct text *t);
 void procfile_slabinfo(struct volume *vol, struct text *t);
 /* Ours: what this mount is, as "key value" lines. */
 void procfile_volume(struct volume *vol, struct text *t);
+void procfile_unwritten(struct volume *vol, struct text *t);
 
 #endif

@@ -482,6 +482,9 @@ static int write_blocking(struct request *rq)
 
 	rwlock_lock_shared(&rq->inode->io_lock);
 	unreserved = must_reserve(rq);
+	if (!unreserved && rq->vol->ops->make_room)
+		rq->vol->ops->make_room(rq->inode, rq->offset + rq->done,
+					rq->size - rq->done);
 	if (!unreserved)
 		err = write_pages(rq, GFP_KERNEL | GFP_GROWTH);
 	rwlock_unlock_shared(&rq->inode->io_lock);

@@ -1,10 +1,12 @@
 /*
- * space.c - reserved + what was spent since it was asked <= avail, or ask again.
+ * space.c - reserved + what was spent since it was asked <= what it had, or ask
+ * again.
  */
 #include "fs/space.h"
 
-#include "fs/cred.h"
+#include "fs/disk_watch.h"
 #include "fs/file_volume.h"
+#include "mm/dirty_limit.h"
 
 #include <errno.h>
 
@@ -12,97 +14,315 @@
 #define ASK_AGAIN_NS (1 * NSEC_PER_SEC)
 
 /*
- * Not given to data: extent blocks, directories, the journal of a file system
- * that is nearly full. 1 MiB, a guess.
+ * What others could take at the full rate of a fast disk between one look and
+ * the next. While we then write out what is counted they may take as much again
+ * as we do: twice that is added.
+ */
+#define TAKEN_BY_OTHERS (4ull << 30)
+
+/* A quota, or what else says less than statfs(2), is remembered for so long. */
+#define REFUSED_NS (300 * NSEC_PER_SEC)
+
+/*
+ * Where all is counted and nothing allocated: not given to data, for indirect
+ * blocks, directories and the journal; or a share of a small one. A guess.
  */
 #define MARGIN_BYTES (1ull << 20)
+enum { MARGIN_SHARE = 256 };
 
-void space_init(struct space *s)
+/* --- those of a volume ---------------------------------------------------- */
+
+int space_table_init(struct file_volume *fv)
 {
-	*s = (struct space){ .reserved = 0 };
-	mutex_init(&s->lock);
+	struct space_table *t = &fv->spaces;
+
+	mutex_init(&t->lock);
+	list_init(&t->spaces);
+	return kmem_cache_init(fv->vol.mm, &t->cache, "space",
+			       sizeof(struct space), false);
 }
 
-/* Bytes that data may have, or UINT64_MAX if it does not say. May block. */
-static uint64_t ask(const struct file_volume *fv)
+void space_table_destroy(struct file_volume *fv)
 {
-	struct statvfs st;
-	uint64_t bytes;
+	struct space_table *t = &fv->spaces;
 
-	if (backing_statfs(fv->root_fd, &st) < 0)
-		return UINT64_MAX;
-	bytes = (uint64_t)st.f_frsize *
-		(cred_is_root() ? st.f_bfree : st.f_bavail);
-	return bytes > MARGIN_BYTES ? bytes - MARGIN_BYTES : 0;
+	while (!list_empty(&t->spaces)) {
+		struct space *s =
+			list_first_entry(&t->spaces, struct space, link);
+
+		ASSERT(s->reserved == 0);
+		list_del(&s->link);
+		kmem_cache_free(&t->cache, s);
+	}
+	kmem_cache_destroy(&t->cache);
+}
+
+static struct space *find(struct space_table *t, uint64_t dev)
+	must_hold(t->lock)
+{
+	struct space *s;
+
+	list_for_each_entry(s, &t->spaces, struct space, link)
+		if (s->dev == dev)
+			return s;
+	return NULL;
+}
+
+struct space *space_of_dev(struct file_volume *fv, uint64_t dev)
+{
+	struct space_table *t = &fv->spaces;
+	struct space *s, *fresh = NULL;
+
+	mutex_lock(&t->lock);
+	s = find(t, dev);
+	mutex_unlock(&t->lock);
+	if (s)
+		return s;
+	fresh = kmem_cache_zalloc(&t->cache, GFP_KERNEL);
+	if (!fresh)
+		return NULL;
+	fresh->fv = fv;
+	fresh->dev = dev;
+	mutex_init(&fresh->lock);
+	mutex_lock(&t->lock);
+	s = find(t, dev); /* somebody may have been faster */
+	if (!s)
+		list_add_tail(&t->spaces, &fresh->link);
+	mutex_unlock(&t->lock);
+	if (s)
+		kmem_cache_free(&t->cache, fresh);
+	return s ? s : fresh;
+}
+
+struct space *space_next(struct file_volume *fv, struct space *s)
+{
+	struct space_table *t = &fv->spaces;
+	struct list_head *next;
+
+	mutex_lock(&t->lock);
+	next = s ? s->link.next : t->spaces.next;
+	mutex_unlock(&t->lock);
+	return next == &t->spaces ? NULL
+				  : container_of(next, struct space, link);
+}
+
+/* --- asking ----------------------------------------------------------------- */
+
+/* Dirty pages there may be, of all volumes, in bytes. */
+static uint64_t dirty_max(struct mm *mm)
+{
+	unsigned long background, limit;
+
+	dirty_limits(mm, &background, &limit);
+	return (uint64_t)limit << PAGE_SHIFT;
+}
+
+static uint64_t taken(const struct space *s)
+{
+	return s->reserved + (s->spent - s->spent_then);
+}
+
+static bool is_refused(const struct space *s)
+{
+	return s->refused_ns > 0 && os_now_ns() - s->refused_ns <= REFUSED_NS;
+}
+
+/* Are bytes more to be allocated first? */
+static bool decide(struct space *s, uint64_t bytes) must_hold(s->lock)
+{
+	bool first = !atomic_load(&s->no_fallocate) &&
+		     (s->room.limited || is_refused(s) ||
+		      taken(s) + bytes + s->plenty > s->room.bytes);
+
+	if (first && !atomic_load(&s->blocks_first))
+		vmstat_inc(s->fv->vol.mm, SPACE_SCARCE);
+	atomic_store(&s->blocks_first, first);
+	return first;
 }
 
 /* Those who only count wait for the lock, so it is not held meanwhile. */
-static void ask_again(struct space *s, const struct file_volume *fv)
-	must_hold(s->lock)
+static void ask_again(struct space *s, int fd) must_hold(s->lock)
 {
-	uint64_t spent = s->spent, began = os_now_ns(), avail;
+	uint64_t spent = s->spent, began = os_now_ns(), plenty;
+	struct backing_room room;
+	int err;
 
 	s->nr_asking++;
 	mutex_unlock(&s->lock);
-	avail = ask(fv);
+	err = backing_room(fd, &room);
+	plenty = TAKEN_BY_OTHERS + 2 * dirty_max(s->fv->vol.mm);
 	mutex_lock(&s->lock);
 	s->nr_asking--;
 	/* Who began later may have the newer answer already. */
-	if (avail == UINT64_MAX || began < s->asked_ns)
+	if (err || began < s->asked_ns)
 		return;
-	s->avail = avail;
+	s->room = room;
+	s->plenty = plenty;
 	s->spent_then = spent; /* it may not know of what came after */
 	s->asked_ns = began;
+	atomic_store(&s->copies, room.copies);
 }
 
 static bool fits(const struct space *s, uint64_t bytes)
 {
-	return s->reserved + (s->spent - s->spent_then) + bytes <= s->avail;
+	uint64_t margin = min_of(s->room.total / MARGIN_SHARE, MARGIN_BYTES);
+
+	return taken(s) + bytes + margin <= s->room.bytes;
 }
 
-/* Is what it said last good enough? */
-static bool is_known(const struct space *s, uint64_t bytes) must_hold(s->lock)
+static bool is_fresh(const struct space *s)
 {
-	return fits(s, bytes) &&
+	return s->asked_ns > 0 &&
 	       (s->nr_asking > 0 || os_now_ns() - s->asked_ns <= ASK_AGAIN_NS);
 }
 
-int space_reserve(struct file_volume *fv, uint64_t bytes, gfp_t gfp)
+/* Is what it said last good enough? */
+static bool is_known(struct space *s, uint64_t bytes) must_hold(s->lock)
 {
-	struct space *s = &fv->space;
-	int err = 0;
+	return is_fresh(s) && (decide(s, bytes) || fits(s, bytes));
+}
 
-	if (should_fail(&fv->vol.mm->fail_reserve, bytes)) {
-		vmstat_inc(fv->vol.mm, RESERVE_FAIL_INJECTED);
+/* What is counted now is to get its blocks before others do. */
+static void hurry(struct space *s)
+{
+	flusher_wake(s->fv->vol.mm);
+}
+
+/* --- reserving --------------------------------------------------------------- */
+
+static int injected(struct space *s, uint64_t bytes)
+{
+	struct mm *mm = s->fv->vol.mm;
+
+	if (!should_fail(&mm->fail_reserve, bytes))
+		return 0;
+	vmstat_inc(mm, RESERVE_FAIL_INJECTED);
+	return -ENOSPC;
+}
+
+/* Reserve if they fit. 0 or -ENOSPC. *first: they are the only ones. */
+static int count(struct space *s, uint64_t bytes, bool *first)
+	must_hold(s->lock)
+{
+	if (!fits(s, bytes)) {
+		vmstat_inc(s->fv->vol.mm, ENOSPC_BACKING);
 		return -ENOSPC;
 	}
+	*first = s->reserved == 0;
+	s->reserved += bytes;
+	return 0;
+}
+
+int space_reserve(struct space *s, int fd, uint64_t bytes, gfp_t gfp)
+{
+	bool first = false, turned = false, was_first;
+	int err = injected(s, bytes);
+
+	if (err)
+		return err;
 	mutex_lock(&s->lock);
 	if (!is_known(s, bytes)) {
 		if (!(gfp & GFP_RECLAIM)) {
 			mutex_unlock(&s->lock);
 			return -EAGAIN;
 		}
-		ask_again(s, fv);
+		ask_again(s, fd);
 	}
-	if (fits(s, bytes)) {
-		s->reserved += bytes;
+	was_first = atomic_load(&s->blocks_first);
+	if (decide(s, bytes)) {
+		err = SPACE_ALLOCATE;
+		turned = !was_first && s->reserved > 0;
 	} else {
-		err = -ENOSPC;
-		vmstat_inc(fv->vol.mm, ENOSPC_BACKING);
+		err = count(s, bytes, &first);
+	}
+	mutex_unlock(&s->lock);
+	if (first)
+		disk_watch_wake(s->fv);
+	if (turned)
+		hurry(s);
+	return err;
+}
+
+int space_count(struct space *s, int fd, uint64_t bytes)
+{
+	bool first = false;
+	int err;
+
+	mutex_lock(&s->lock);
+	if (!is_fresh(s) || !fits(s, bytes))
+		ask_again(s, fd);
+	err = count(s, bytes, &first);
+	mutex_unlock(&s->lock);
+	if (first)
+		disk_watch_wake(s->fv);
+	return err;
+}
+
+void space_release(struct space *s, uint64_t bytes, bool written)
+{
+	mutex_lock(&s->lock);
+	ASSERT(s->reserved >= bytes);
+	s->reserved -= bytes;
+	if (written)
+		s->spent += bytes;
+	mutex_unlock(&s->lock);
+}
+
+int space_check(struct space *s, int fd, uint64_t bytes)
+{
+	bool as_other;
+	int err = 0;
+
+	mutex_lock(&s->lock);
+	as_other = s->room.as_other;
+	if (as_other) {
+		ask_again(s, fd);
+		if (taken(s) + bytes > s->room.bytes)
+			err = -ENOSPC;
 	}
 	mutex_unlock(&s->lock);
 	return err;
 }
 
-void space_release(struct file_volume *fv, uint64_t bytes, bool written)
+void space_allocated(struct space *s, uint64_t bytes)
 {
-	struct space *s = &fv->space;
+	mutex_lock(&s->lock);
+	s->spent += bytes;
+	mutex_unlock(&s->lock);
+}
+
+void space_refused(struct space *s)
+{
+	mutex_lock(&s->lock);
+	s->refused_ns = os_now_ns();
+	decide(s, 0);
+	mutex_unlock(&s->lock);
+}
+
+/* --- looking ------------------------------------------------------------------ */
+
+bool space_wants_look(struct space *s)
+{
+	bool wants;
 
 	mutex_lock(&s->lock);
-	s->reserved -= min_of(s->reserved, bytes);
-	if (written)
-		s->spent += bytes;
+	wants = s->reserved > 0;
 	mutex_unlock(&s->lock);
+	return wants;
+}
+
+/* Every time, as the flusher passes by what is in use. */
+void space_look(struct space *s, int fd)
+{
+	bool turned;
+
+	mutex_lock(&s->lock);
+	if (!is_fresh(s))
+		ask_again(s, fd);
+	turned = decide(s, 0) && s->reserved > 0;
+	mutex_unlock(&s->lock);
+	if (turned)
+		hurry(s);
 }
 
 uint64_t space_reserved(struct space *s)
@@ -112,5 +332,14 @@ uint64_t space_reserved(struct space *s)
 	mutex_lock(&s->lock);
 	bytes = s->reserved;
 	mutex_unlock(&s->lock);
+	return bytes;
+}
+
+uint64_t space_table_reserved(struct file_volume *fv)
+{
+	uint64_t bytes = 0;
+
+	for (struct space *s = space_next(fv, NULL); s; s = space_next(fv, s))
+		bytes += space_reserved(s);
 	return bytes;
 }

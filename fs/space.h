@@ -1,38 +1,96 @@
 /*
- * space.h - room on the backing file system for what is dirty.
+ * space.h - room on a backing file system for what is dirty.
  *
- * A dirty page whose block is not allocated yet has one reserved here, so that
- * the write that does not fit fails at write(2), and not the write-back later.
- * The count is kept against statfs(2), asked again when it matters.
+ * What write(2) has acknowledged is to have a block. One of two ways:
+ *
+ *	counted    the page has a block reserved here; the count is kept against
+ *		   statfs(2). As long as the file system has plenty.
+ *	allocated  the block is there before the write is acknowledged
+ *		   (fs/file_blocks.h). Where room is scarce, or the count cannot
+ *		   know it: others write there as well, and some may have less
+ *		   than there is (quotas).
+ *
+ * Where nothing can be allocated ahead (no fallocate(2)) counting is all there is.
+ *
+ * Each file system at or below SOURCE has a struct space of its own, by st_dev.
+ * What others get while something is counted is looked at every second: by who
+ * writes, and by fs/disk_watch.h.
  */
 #ifndef FS_SPACE_H
 #define FS_SPACE_H
 
+#include "fs/backing.h"
 #include "mm/gfp.h"
+#include "mm/list.h"
 #include "mm/lock.h"
+#include "mm/slab.h"
 
 struct file_volume;
 
-/* (L) guarded by lock. */
+/* (C) constant, (L) guarded by lock, (T) by that of the table. */
 struct space {
+	struct file_volume *fv;	   /* (C) */
+	struct list_head link;	   /* (T) */
+	uint64_t dev;		   /* of its files (C) */
+	_Atomic bool no_fallocate; /* it was refused once */
+	_Atomic bool blocks_first; /* what was decided last */
+	_Atomic bool copies;	   /* rewriting takes a block, too */
 	struct mutex lock;
-	uint64_t reserved;   /* bytes dirty without a block (L) */
-	uint64_t spent;	     /* bytes that were, and were written, ever (L) */
-	uint64_t avail;	     /* bytes the file system said it had (L) */
+	uint64_t reserved; /* bytes dirty without a block (L) */
+	uint64_t spent;	   /* bytes that got one, ever (L) */
+	/* What it said, and when (L). */
+	struct backing_room room;
+	uint64_t plenty;     /* with so many bytes left counting will do (L) */
 	uint64_t spent_then; /* "spent" when it was asked (L) */
 	uint64_t asked_ns;   /* when that was; 0: never (L) */
 	unsigned int nr_asking; /* who do, without the lock (L) */
+	uint64_t refused_ns; /* when it took less than it said; 0: never (L) */
 };
 
-void space_init(struct space *s);
+/* Those of a volume. */
+struct space_table {
+	struct mutex lock;
+	struct list_head spaces; /* none goes before the volume does */
+	struct kmem_cache cache; /* struct space */
+};
+
+/* 0 or -ENOMEM. */
+int space_table_init(struct file_volume *fv);
+void space_table_destroy(struct file_volume *fv);
+/* Of the files with that st_dev; made if need be. NULL: no memory. */
+struct space *space_of_dev(struct file_volume *fv, uint64_t dev);
+/* The one after s, or the first if s is NULL; NULL: there is none. */
+struct space *space_next(struct file_volume *fv, struct space *s);
+
+/* The block is to be allocated first. */
+#define SPACE_ALLOCATE 1
+
 /*
- * 0, or -ENOSPC if the file system has no room for bytes more. Asking it may
- * take time: without GFP_RECLAIM in gfp, -EAGAIN if that is needed.
+ * fd is any open descriptor on the file system. 0: counted; SPACE_ALLOCATE: not
+ * counted, see there; -ENOSPC: there is no room for bytes more. Asking may take
+ * time: without GFP_RECLAIM in gfp, -EAGAIN if that is needed.
  */
-int space_reserve(struct file_volume *fv, uint64_t bytes, gfp_t gfp);
+int space_reserve(struct space *s, int fd, uint64_t bytes, gfp_t gfp);
+/* Count on them, whatever is scarce. 0 or -ENOSPC. May block. */
+int space_count(struct space *s, int fd, uint64_t bytes);
 /* Give back what was reserved: written (it has its block now), or void. */
-void space_release(struct file_volume *fv, uint64_t bytes, bool written);
-/* Bytes reserved now. */
+void space_release(struct space *s, uint64_t bytes, bool written);
+/*
+ * Is there room for them, to be allocated? What can be known before it is tried:
+ * 0 or -ENOSPC. May block.
+ */
+int space_check(struct space *s, int fd, uint64_t bytes);
+/* They were allocated, and are not reserved. */
+void space_allocated(struct space *s, uint64_t bytes);
+/* It had no room, for somebody at least: what it says is not to be believed. */
+void space_refused(struct space *s);
+
+/* Look again, if something is counted and the last look was a while ago. */
+bool space_wants_look(struct space *s);
+void space_look(struct space *s, int fd);
+
+/* Bytes reserved now; in all of the volume. */
 uint64_t space_reserved(struct space *s);
+uint64_t space_table_reserved(struct file_volume *fv);
 
 #endif

@@ -5,6 +5,7 @@
 #include "fs/log.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define DRAIN_POLL_NS (20 * NSEC_PER_MSEC)
 
@@ -32,16 +33,27 @@ void volume_init(struct volume *vol, const struct volume_ops *ops,
 	list_init(&vol->open_dirs);
 }
 
+int volume_write_error(struct inode *inode)
+{
+	const struct volume_ops *ops = inode->vol->ops;
+
+	return ops->write_error ? ops->write_error(inode) : 0;
+}
+
 /* The path of a file that could not be written, for people to read. */
 static void name_lost(struct address_space *m, void *arg)
 {
 	struct inode *inode = container_of(m, struct inode, mapping);
 	char path[PATH_MAX] = "";
 
+	int err = volume_write_error(inode);
+
 	(void)arg;
 	if (inode->vol->ops->name_of)
 		inode->vol->ops->name_of(inode, path, sizeof(path));
-	log_line("not written back: %s", path);
+	log_line("not written back: %s (%lu KiB%s%s)", path,
+		 (m->nr_dirty + m->nr_writeback) << (PAGE_SHIFT - 10),
+		 err ? ", " : "", err ? strerror(-err) : "");
 }
 
 int volume_drain(struct volume *vol, unsigned int patience_s,

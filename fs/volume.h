@@ -126,6 +126,12 @@ struct volume_ops {
 	bool (*must_reserve)(struct inode *inode, uint64_t at, size_t len);
 	int (*reserve_write)(struct inode *inode, uint64_t at, size_t len);
 	/*
+	 * Bytes [at, at + len) are about to be written, by one who may block:
+	 * get in one go what their pages would have to get one by one. What fails
+	 * prepare_page() will say. io_lock is held. May be NULL.
+	 */
+	void (*make_room)(struct inode *inode, uint64_t at, size_t len);
+	/*
 	 * A locked page is about to be written: reserve what that needs. -EAGAIN
 	 * as above; -ENOMEM: no room now, the writer is judged (mm/oom.h).
 	 */
@@ -185,6 +191,11 @@ struct volume_ops {
 	 * block. May be NULL in a kind without writeback.
 	 */
 	void (*name_of)(struct inode *inode, char *path, size_t size);
+	/*
+	 * Why its last write-back failed, as -errno; 0: it did not, or all is
+	 * written since. Must not block. NULL, likewise.
+	 */
+	int (*write_error)(struct inode *inode);
 	/*
 	 * Before the inodes are dropped: nothing of the kind's own (a shrinker)
 	 * touches them any more. May be NULL.
@@ -249,6 +260,9 @@ struct volume {
 /* The common part, before the kind's own. */
 void volume_init(struct volume *vol, const struct volume_ops *ops,
 		 struct fs *fs);
+
+/* What volume_ops.write_error() says. */
+int volume_write_error(struct inode *inode);
 
 /*
  * At the end: write back all that is dirty and wait, calling progress with the

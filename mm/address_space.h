@@ -121,6 +121,7 @@ struct flush_round {
 	bool skipped;
 	bool under_way;
 	uint64_t began_ns;
+	unsigned long nr_errors; /* nr_write_errors, when it began */
 };
 
 /*
@@ -149,6 +150,8 @@ struct address_space {
 	unsigned int nr_freezers; /* no writeback may begin (L) */
 	errseq_t wb_err;
 	_Atomic unsigned long nr_write_errors; /* pages; changed with (L) */
+	_Atomic unsigned long
+		nr_errors_mended; /* pages of those: written since */
 
 	struct list_head dirty_link; /* in writeback_group.mappings (W) */
 	_Atomic bool on_dirty_list;  /* changed with (W) */

@@ -90,6 +90,7 @@ static bool leave(struct dirty_list *dl, struct address_space *m,
 	atomic_fetch_sub(&dl->nr_dirty_groups, list_empty(&g->mappings));
 	m->on_dirty_list = false;
 	m->round.under_way = false;
+	mapping_note_mended(m, atomic_load(&m->nr_write_errors));
 	g->nr_releasing++;
 	return true;
 }

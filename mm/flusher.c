@@ -170,18 +170,24 @@ static unsigned long flush_mapping(struct address_space *m)
 {
 	struct flush_round *r = &m->round;
 	struct write_pass p = { .tag = XA_DIRTY, .quota = WRITE_PASS_PAGES };
+	bool goes_on;
 
 	if (!r->under_way)
 		*r = (struct flush_round){ .last = UINT64_MAX,
-					   .began_ns = os_now_ns() };
+					   .began_ns = os_now_ns(),
+					   .nr_errors = m->nr_write_errors };
 	p.first = r->first;
 	p.last = r->last;
 	if (is_held_back(m)) /* no more than must be */
 		p.quota = min_of(p.quota, dirty_pressure(m->mm));
 	if (p.quota > 0)
 		mapping_write(m, &p);
+	goes_on = round_goes_on(r, &p);
+	/* Each page was begun at least; one that fails again is counted anew. */
+	if (!goes_on && p.quota > 0)
+		mapping_note_mended(m, r->nr_errors);
 	/* From then on m may be gone. */
-	dirty_list_end_flush(m, round_goes_on(r, &p) ? 0 : r->began_ns);
+	dirty_list_end_flush(m, goes_on ? 0 : r->began_ns);
 	return p.nr;
 }
 

@@ -30,6 +30,7 @@
  *	page slot (pcp)		     free pages of one CPU
  *	buddy->lock		     free blocks of a zone
  *	leaves: page wait bucket, mempool->lock, kswapd->lock, space->lock,
+ *	space_table->lock, disk_watch->lock,
  *	open_file->lock, opens_lock, sync_group->lock, inode->time_lock, request_engine->lock,
  *	other_fs_list->lock, buffer pool, notifier, balloon->lock, copy_taker->lock,
  *	its pid_lock,

@@ -436,6 +436,14 @@ int page_io_fallocate(struct page_io_engine *e, int fd, uint64_t offset,
 	return err ? err : page_io_device_fallocate(e->device, fd, offset, len);
 }
 
+int page_io_allocate(struct page_io_engine *e, int fd, uint64_t offset,
+		     uint64_t len)
+{
+	int err = inject_call(e, &e->mm->fail_io, len);
+
+	return err ? err : page_io_device_allocate(e->device, fd, offset, len);
+}
+
 int page_io_truncate(struct page_io_engine *e, int fd, uint64_t size)
 {
 	int err = inject_call(e, &e->mm->fail_io, 0);

@@ -108,6 +108,9 @@ int64_t page_io_submit_wait(struct page_io_engine *e, const struct page_io *io);
 /* Allocate [offset, +len) and make the file at least that long. */
 int page_io_fallocate(struct page_io_engine *e, int fd, uint64_t offset,
 		      uint64_t len);
+/* Allocate [offset, +len), and leave the file as long as it is. */
+int page_io_allocate(struct page_io_engine *e, int fd, uint64_t offset,
+		     uint64_t len);
 int page_io_truncate(struct page_io_engine *e, int fd, uint64_t size);
 /* What was written is to survive a power cut. */
 int page_io_sync(struct page_io_engine *e, int fd, bool data_only);

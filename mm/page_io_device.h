@@ -23,6 +23,8 @@ void page_io_device_kick(struct page_io_device *d);
 void page_io_device_do(struct page_io_device *d, struct page_io *io);
 int page_io_device_fallocate(struct page_io_device *d, int fd, uint64_t offset,
 			     uint64_t len);
+int page_io_device_allocate(struct page_io_device *d, int fd, uint64_t offset,
+			    uint64_t len);
 int page_io_device_truncate(struct page_io_device *d, int fd, uint64_t size);
 int page_io_device_sync(struct page_io_device *d, int fd, bool data_only);
 

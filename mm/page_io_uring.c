@@ -421,16 +421,32 @@ void page_io_device_do(struct page_io_device *e, struct page_io *io)
 	page_io_end(io);
 }
 
-int page_io_device_fallocate(struct page_io_device *e, int fd, uint64_t offset,
-			     uint64_t len)
+static int allocate(int fd, int mode, uint64_t offset, uint64_t len)
 {
 	int err;
 
-	(void)e;
 	io_cred_begin();
-	err = fallocate(fd, 0, (off_t)offset, (off_t)len) < 0 ? -errno : 0;
+	do
+		err = fallocate(fd, mode, (off_t)offset, (off_t)len) < 0
+			      ? -errno
+			      : 0;
+	while (err == -EINTR);
 	io_cred_end();
 	return err;
+}
+
+int page_io_device_fallocate(struct page_io_device *e, int fd, uint64_t offset,
+			     uint64_t len)
+{
+	(void)e;
+	return allocate(fd, 0, offset, len);
+}
+
+int page_io_device_allocate(struct page_io_device *e, int fd, uint64_t offset,
+			    uint64_t len)
+{
+	(void)e;
+	return allocate(fd, FALLOC_FL_KEEP_SIZE, offset, len);
 }
 
 /* The kernel has zeroed the rest of a block, in its own page cache. (5) */

@@ -41,6 +41,7 @@
 	X(NR_PARKED, nr_parked)                         \
 	X(NR_KERNEL_COPIES, nr_kernel_copies)           \
 	X(NR_BALLOON_PAGES, nr_balloon_pages)           \
+	X(NR_UNWRITTEN, nr_unwritten)                   \
 	X(NR_INODES, nr_inodes)                         \
 	X(NR_BACKING_FDS, nr_backing_fds)
 
@@ -137,6 +138,9 @@
 	X(ENOSPC_RESERVED, enospc_reserved)                   \
 	X(ENOSPC_INODES, enospc_inodes)                       \
 	X(ENOSPC_BACKING, enospc_backing)                     \
+	X(EDQUOT_BACKING, edquot_backing)                     \
+	X(SPACE_SCARCE, space_scarce)                         \
+	X(BLOCKS_FIRST, blocks_first)                         \
 	X(PATH_HIT, path_hit)                                 \
 	X(PATH_MISS, path_miss)                               \
 	X(PATH_WORKER, path_worker)                           \

@@ -434,6 +434,22 @@ void mapping_wait_writeback(struct address_space *m, pgoff_t first,
 	}
 }
 
+bool mapping_has_failed(const struct address_space *m)
+{
+	return atomic_load(&m->nr_write_errors) !=
+	       atomic_load(&m->nr_errors_mended);
+}
+
+void mapping_note_mended(struct address_space *m, unsigned long nr_errors)
+{
+	unsigned long was = atomic_load(&m->nr_errors_mended);
+
+	while (was < nr_errors &&
+	       !atomic_compare_exchange_weak(&m->nr_errors_mended, &was,
+					     nr_errors))
+		;
+}
+
 int mapping_sync(struct address_space *m, pgoff_t first, pgoff_t last)
 {
 	struct write_pass p = { .first = first,
@@ -450,8 +466,11 @@ int mapping_sync(struct address_space *m, pgoff_t first, pgoff_t last)
 	mutex_unlock(&m->lock);
 	mapping_write(m, &p);
 	mapping_wait_writeback(m, first, last);
-	if (atomic_load(&m->nr_write_errors) == errors)
+	if (atomic_load(&m->nr_write_errors) == errors) {
+		if (first == 0 && last == UINT64_MAX)
+			mapping_note_mended(m, errors);
 		return 0;
+	}
 	return errseq_peek(&m->wb_err);
 }
 

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -40,6 +41,16 @@ static bool nothing_dirty(const struct ctl_mount *m)
 	return nothing;
 }
 
+/* The files that could not be written. */
+static void print_unwritten(const struct ctl_mount *m)
+{
+	char *list = ctl_file_read(m, "unwritten");
+
+	if (list)
+		fputs(list, stdout);
+	free(list);
+}
+
 int ctl_sync(const struct ctl_mount *m)
 {
 	int pushed = push_mapped(m);
@@ -47,5 +58,7 @@ int ctl_sync(const struct ctl_mount *m)
 
 	if (err == -EROFS && nothing_dirty(m))
 		err = 0;
+	if (err)
+		print_unwritten(m);
 	return err ? err : pushed;
 }

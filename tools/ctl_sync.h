@@ -4,7 +4,10 @@
 
 #include "tools/ctl_mount.h"
 
-/* 0 or -errno: what could not be written stays dirty, and is tried again. */
+/*
+ * 0 or -errno: what could not be written stays dirty, and is tried again; the
+ * files are printed, as in .plimsoll/unwritten.
+ */
 int ctl_sync(const struct ctl_mount *m);
 
 #endif

@@ -82,7 +82,7 @@ static int run_sync(const struct ctl_mount *m, int argc, char **argv)
 
 	(void)argc;
 	(void)argv;
-	if (err == -EIO || err == -ENOSPC)
+	if (err == -EIO || err == -ENOSPC || err == -EDQUOT)
 		return ctl_error("%s: not everything could be written back: %s",
 				 m->path, strerror(-err));
 	return err ? ctl_file_error(m, "sync", err) : CTL_OK;

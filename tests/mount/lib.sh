@@ -304,7 +304,7 @@ make_loop_fs() {
 	need mkfs.ext4 losetup
 	{ truncate -s "$1" "$2.img" && mkdir -p "$2"; } || fail "no image"
 	# shellcheck disable=SC2086
-	mkfs.ext4 -q -F -m 0 -E lazy_itable_init=0 ${3:-} "$2.img" ||
+	mkfs.ext4 -q -F -m "${RESERVED:-0}" -E lazy_itable_init=0 ${3:-} "$2.img" ||
 		fail "mkfs.ext4"
 	mount -o loop "$2.img" "$2" || fail "no loop device for $2.img"
 	chmod 755 "$2"

@@ -422,6 +422,22 @@ int backing_statfs(int fd, struct statvfs *st)
 	return 0;
 }
 
+int backing_room(int fd, struct backing_room *room)
+{
+	struct statvfs st;
+	int err = backing_statfs(fd, &st);
+
+	if (err)
+		return err;
+	*room = (struct backing_room){
+		.bytes = st.f_bavail * SIM_BLOCK,
+		.total = st.f_blocks * SIM_BLOCK,
+		.limited = fs.o.quotas,
+		.copies = fs.o.copies,
+	};
+	return 0;
+}
+
 int backing_syncfs(int fd)
 {
 	int err = enter();

@@ -13,6 +13,8 @@ struct backing_sim_options {
 	bool stale_unlinked;	   /* ... but not of what has no name */
 	bool direct;		   /* O_DIRECT is possible */
 	bool root;		   /* this process may do what root may */
+	bool quotas;		   /* some may have less than there is room */
+	bool copies;		   /* on write, as it says */
 	unsigned int fail_percent; /* calls that fail, for no reason */
 };
 

@@ -839,15 +839,27 @@ static int take_time(const struct page_io_device *e)
 	return disk.write_error;
 }
 
-int page_io_device_fallocate(struct page_io_device *e, int fd, uint64_t offset,
-			     uint64_t len)
+static int allocate(const struct page_io_device *e, int fd, uint64_t offset,
+		    uint64_t len, bool keep_size)
 {
 	int err = disk.options.no_fallocate ? -EOPNOTSUPP : take_time(e);
 
 	if (!err)
-		err = sim_file_allocate(fd, offset, len, false);
+		err = sim_file_allocate(fd, offset, len, keep_size);
 	os_sleep_ns(sim_between(1, NSEC_PER_MSEC));
 	return err;
+}
+
+int page_io_device_fallocate(struct page_io_device *e, int fd, uint64_t offset,
+			     uint64_t len)
+{
+	return allocate(e, fd, offset, len, false);
+}
+
+int page_io_device_allocate(struct page_io_device *e, int fd, uint64_t offset,
+			    uint64_t len)
+{
+	return allocate(e, fd, offset, len, true);
 }
 
 int page_io_device_truncate(struct page_io_device *e, int fd, uint64_t size)

@@ -79,6 +79,8 @@ static void add_file_volume(struct world *w)
 		.stale_unlinked = sim_chance(50),
 		.direct = sim_chance(80),
 		.root = sim_chance(70),
+		.quotas = sim_chance(30),
+		.copies = sim_chance(20),
 	};
 	struct volume *vol;
 	int err;

@@ -258,8 +258,7 @@ static void add_volume(struct sums *s, struct wvolume *wv)
 	mutex_unlock(&t->lock);
 	if (wv->is_file) {
 		expect(s, "bytes reserved on the disk",
-		       space_reserved(&file_volume(wv->vol)->space),
-		       s->reserved);
+		       space_table_reserved(file_volume(wv->vol)), s->reserved);
 		expect(s, "nr_backing_fds",
 		       vmstat_read(wv->w->mm, NR_BACKING_FDS), s->data_fds);
 		expect(s, "descriptors open", backing_sim_nr_data_fds(),

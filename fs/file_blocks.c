@@ -1,0 +1,133 @@
+/*
+ * file_blocks.c - fallocate(2), and what is known of the blocks.
+ *
+ *   (1) What lies between "from" and "to" has its blocks, for as long as nothing
+ *       but the functions here changes it: writers hold io_lock shared, who cuts
+ *       the file or punches holes holds it alone.
+ *   (2) One range is enough: files grow at their end. A page elsewhere is asked
+ *       for again, which the file system answers in no time.
+ */
+#include "fs/file_blocks.h"
+
+#include "fs/file_privs.h"
+#include "fs/file_volume.h"
+
+#include <errno.h>
+
+bool file_blocks_there(struct file_inode *fi, uint64_t start, uint64_t end)
+{
+	const struct file_blocks *b = &fi->blocks;
+	bool there;
+
+	mutex_lock(&fi->inode.time_lock);
+	there = start >= b->from && end <= b->to;
+	mutex_unlock(&fi->inode.time_lock);
+	return there;
+}
+
+/* They are there; next to those that are known, or instead of them (2). */
+static void note(struct file_inode *fi, uint64_t start, uint64_t end)
+{
+	struct file_blocks *b = &fi->blocks;
+
+	mutex_lock(&fi->inode.time_lock);
+	if (start > b->to || end < b->from) {
+		b->from = start;
+		b->to = end;
+	} else {
+		b->from = min_of(b->from, start);
+		b->to = max_of(b->to, end);
+	}
+	mutex_unlock(&fi->inode.time_lock);
+}
+
+/* Also if it fails: some may have been had. */
+static void note_behind(struct file_inode *fi, uint64_t end)
+{
+	mutex_lock(&fi->inode.time_lock);
+	fi->blocks.behind |= end > atomic_load(&fi->backing_size);
+	mutex_unlock(&fi->inode.time_lock);
+}
+
+static int allocate(struct file_inode *fi, uint64_t start, uint64_t end)
+	must_hold(fi->attr_lock)
+{
+	struct mm *mm = fi->inode.vol->mm;
+	struct space *s = fi->space;
+	int err;
+
+	/* Another writer may have been faster. */
+	if (file_blocks_there(fi, start, end))
+		return 0;
+	err = space_check(s, fi->fds.buffered, end - start);
+	if (err)
+		return err;
+	vmstat_inc(mm, BLOCKS_FIRST);
+	note_behind(fi, end);
+	/* It sets the backing file's times: ours, to whoever looks. */
+	atomic_store(&fi->changed_by_us, true);
+	err = page_io_allocate(mm->io, fi->fds.buffered, start, end - start);
+	if (!err) {
+		note(fi, start, end);
+		space_allocated(s, end - start);
+	}
+	return err;
+}
+
+int file_blocks_allocate(struct file_inode *fi, uint64_t start, uint64_t end)
+{
+	struct mm *mm = fi->inode.vol->mm;
+	struct space *s = fi->space;
+	bool keep;
+	int err;
+
+	start &= ~PAGE_MASK;
+	end = pages_of(end) << PAGE_SHIFT;
+	keep = file_privs_keep(fi); /* for the backing file it is a write */
+	mutex_lock(&fi->attr_lock);
+	err = allocate(fi, start, end);
+	mutex_unlock(&fi->attr_lock);
+	file_privs_written(&fi->privs);
+	if (keep)
+		file_privs_kept(fi);
+	if (err == -EOPNOTSUPP || err == -ENOSYS) {
+		atomic_store(&s->no_fallocate, true);
+		return -EOPNOTSUPP;
+	}
+	if (err == -ENOSPC)
+		vmstat_inc(mm, ENOSPC_BACKING);
+	if (err == -EDQUOT)
+		vmstat_inc(mm, EDQUOT_BACKING);
+	if (err == -ENOSPC || err == -EDQUOT)
+		space_refused(s);
+	return err;
+}
+
+bool file_blocks_behind(struct file_inode *fi)
+{
+	bool behind;
+
+	mutex_lock(&fi->inode.time_lock);
+	behind = fi->blocks.behind;
+	mutex_unlock(&fi->inode.time_lock);
+	return behind;
+}
+
+void file_blocks_cut(struct file_inode *fi, uint64_t size, bool shrunk)
+{
+	struct file_blocks *b = &fi->blocks;
+
+	mutex_lock(&fi->inode.time_lock);
+	/* Of the page it ends in a part may be gone: blocks can be small. */
+	b->to = min_of(b->to, size & ~PAGE_MASK);
+	b->from = min_of(b->from, b->to);
+	b->behind &= !shrunk;
+	mutex_unlock(&fi->inode.time_lock);
+}
+
+void file_blocks_forget(struct file_inode *fi)
+{
+	mutex_lock(&fi->inode.time_lock);
+	fi->blocks = (struct file_blocks){ .from = 0 };
+	mutex_unlock(&fi->inode.time_lock);
+}

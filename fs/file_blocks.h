@@ -1,0 +1,43 @@
+/*
+ * file_blocks.h - blocks of a file, before its data.
+ *
+ * Where counting on room will not do (fs/space.h) a page that is about to be
+ * written gets its block first, and the write(2) gets the error. The file stays
+ * as long as it is: what lies behind its end is nobody's to see, until write-back
+ * lets it grow over that.
+ *
+ * Never more than what is about to be written: what would be left over in the
+ * end could only be given back by cutting the file, and others, who write to it
+ * in SOURCE, would be cut as well.
+ */
+#ifndef FS_FILE_BLOCKS_H
+#define FS_FILE_BLOCKS_H
+
+#include "mm/types.h"
+
+struct file_inode;
+
+/* (S) guarded by inode.time_lock. Nothing, while nobody uses the file. */
+struct file_blocks {
+	uint64_t from, to; /* there are blocks for what is between (S) */
+	bool behind;	   /* perhaps some behind the end, of ours (S) */
+};
+
+/* Are there known to be blocks for [start, end)? Does not block. */
+bool file_blocks_there(struct file_inode *fi, uint64_t start, uint64_t end);
+
+/*
+ * Allocate blocks for [start, end), in whole pages. 0; -ENOSPC, -EDQUOT or
+ * another -errno; -EOPNOTSUPP: cannot be done here, and space.no_fallocate is
+ * set. The file is in use and io_lock is held. Takes attr_lock.
+ */
+int file_blocks_allocate(struct file_inode *fi, uint64_t start, uint64_t end);
+
+/* Are there perhaps blocks behind the backing file's end that a cut would free? */
+bool file_blocks_behind(struct file_inode *fi);
+/* The backing file was cut to size: "shrunk", or made longer. */
+void file_blocks_cut(struct file_inode *fi, uint64_t size, bool shrunk);
+/* Blocks were moved, or freed; or it is closed. */
+void file_blocks_forget(struct file_inode *fi);
+
+#endif
