@@ -432,11 +432,13 @@ int anon_file_fill_page(struct inode *inode, struct page *page, gfp_t gfp)
 	return anon_fill(&inode->mapping, page, gfp);
 }
 
-int anon_file_prepare_page(struct inode *inode, struct page *page, gfp_t gfp)
+int anon_file_prepare_page(struct inode *inode, struct page *page, uint64_t end,
+			   gfp_t gfp)
 {
 	uint64_t tail = atomic_load(&anon_inode_of(inode)->tail_garbage);
 	int err;
 
+	(void)end;
 	if (tail && page->index > tail >> PAGE_SHIFT) { /* (2) */
 		if (!(gfp & GFP_RECLAIM))
 			return -EAGAIN;

@@ -19,7 +19,8 @@ int anon_file_fsync(struct inode *inode, bool data_only);
 
 int anon_file_read_page(struct inode *inode, pgoff_t index, void *to);
 int anon_file_fill_page(struct inode *inode, struct page *page, gfp_t gfp);
-int anon_file_prepare_page(struct inode *inode, struct page *page, gfp_t gfp);
+int anon_file_prepare_page(struct inode *inode, struct page *page, uint64_t end,
+			   gfp_t gfp);
 void anon_file_page_written(struct inode *inode, struct page *page,
 			    uint64_t start, uint64_t end);
 

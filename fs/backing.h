@@ -59,6 +59,7 @@ struct backing_fds {
 struct backing_room {
 	uint64_t bytes; /* that anybody may have: root's reserve is nobody's */
 	uint64_t total; /* of it, used or not */
+	uint32_t block; /* they come in blocks of so many */
 	bool limited;	/* some may have less: quotas */
 	bool copies;	/* what is rewritten takes a block, too */
 	bool as_other;	/* takes blocks as who mounted it, whoever we are */

@@ -69,6 +69,7 @@ int backing_room(int fd, struct backing_room *room)
 	*room = (struct backing_room){
 		.bytes = (uint64_t)st.f_frsize * st.f_bavail,
 		.total = (uint64_t)st.f_frsize * st.f_blocks,
+		.block = (uint32_t)st.f_frsize,
 		.copies = type == BTRFS_SUPER_MAGIC ||
 			  type == F2FS_SUPER_MAGIC || type == MAGIC_BCACHEFS ||
 			  type == MAGIC_ZFS,

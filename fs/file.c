@@ -540,6 +540,8 @@ static int truncate_frozen(struct file_inode *fi, uint64_t size)
 		    (size < old && file_blocks_behind(fi));
 	int err = cut_excess(fi);
 
+	if (!err && size > old)
+		err = file_blocks_fill_tail(fi, size);
 	if (err)
 		return err;
 	if (size < old)

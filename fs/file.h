@@ -23,7 +23,8 @@ int file_fsync(struct inode *inode, bool data_only);
 int file_read_page(struct inode *inode, pgoff_t index, void *to);
 int file_fill_page(struct inode *inode, struct page *page, gfp_t gfp);
 void file_make_room(struct inode *inode, uint64_t at, size_t len);
-int file_prepare_page(struct inode *inode, struct page *page, gfp_t gfp);
+int file_prepare_page(struct inode *inode, struct page *page, uint64_t end,
+		      gfp_t gfp);
 void file_page_written(struct inode *inode, struct page *page, uint64_t start,
 		       uint64_t end);
 int file_write_around(struct inode *inode, uint64_t at, const void *from,

@@ -49,6 +49,24 @@ static void note_behind(struct file_inode *fi, uint64_t end)
 	mutex_unlock(&fi->inode.time_lock);
 }
 
+bool file_blocks_precise(struct file_inode *fi)
+{
+	return atomic_load(&fi->space->blocks_first) &&
+	       atomic_load(&fi->space->block) < PAGE_SIZE;
+}
+
+/* Where the blocks are to end for what is written up to end. */
+static uint64_t round_end(struct file_inode *fi, uint64_t end)
+{
+	uint64_t page_end = pages_of(end) << PAGE_SHIFT;
+	uint64_t block = atomic_load(&fi->space->block);
+
+	if (!file_blocks_precise(fi))
+		return page_end;
+	end = max_of(end, atomic_load(&fi->inode.size));
+	return min_of(page_end, (end + block - 1) / block * block);
+}
+
 static int allocate(struct file_inode *fi, uint64_t start, uint64_t end)
 	must_hold(fi->attr_lock)
 {
@@ -82,7 +100,7 @@ int file_blocks_allocate(struct file_inode *fi, uint64_t start, uint64_t end)
 	int err;
 
 	start &= ~PAGE_MASK;
-	end = pages_of(end) << PAGE_SHIFT;
+	end = round_end(fi, end);
 	keep = file_privs_keep(fi); /* for the backing file it is a write */
 	mutex_lock(&fi->attr_lock);
 	err = allocate(fi, start, end);
@@ -101,6 +119,19 @@ int file_blocks_allocate(struct file_inode *fi, uint64_t start, uint64_t end)
 	if (err == -ENOSPC || err == -EDQUOT)
 		space_refused(s);
 	return err;
+}
+
+int file_blocks_fill_tail(struct file_inode *fi, uint64_t size)
+{
+	uint64_t old = atomic_load(&fi->inode.size);
+	uint64_t end = min_of(size, pages_of(old) << PAGE_SHIFT);
+	int err;
+
+	if (!file_blocks_precise(fi) || end <= old ||
+	    file_blocks_there(fi, old & ~PAGE_MASK, end))
+		return 0;
+	err = file_blocks_allocate(fi, old, end);
+	return err == -EOPNOTSUPP ? 0 : err;
 }
 
 bool file_blocks_behind(struct file_inode *fi)

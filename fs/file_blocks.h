@@ -27,11 +27,24 @@ struct file_blocks {
 bool file_blocks_there(struct file_inode *fi, uint64_t start, uint64_t end);
 
 /*
- * Allocate blocks for [start, end), in whole pages. 0; -ENOSPC, -EDQUOT or
+ * Is where the writing ends, and not the page, what counts? Where blocks are
+ * smaller than pages the last ones of a file's last page would stay allocated for
+ * nothing. Then a page that is dirty may lack some.
+ */
+bool file_blocks_precise(struct file_inode *fi);
+
+/*
+ * Allocate blocks for [start, end), and what comes before in its first page. 0; -ENOSPC, -EDQUOT or
  * another -errno; -EOPNOTSUPP: cannot be done here, and space.no_fallocate is
  * set. The file is in use and io_lock is held. Takes attr_lock.
  */
 int file_blocks_allocate(struct file_inode *fi, uint64_t start, uint64_t end);
+
+/*
+ * The file is about to end at "size" or later, without the rest of its last page
+ * being written: it will be, as zeroes. As above.
+ */
+int file_blocks_fill_tail(struct file_inode *fi, uint64_t size);
 
 /* Are there perhaps blocks behind the backing file's end that a cut would free? */
 bool file_blocks_behind(struct file_inode *fi);

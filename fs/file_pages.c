@@ -423,7 +423,9 @@ static int get_room(struct file_inode *fi, uint64_t start, uint64_t end,
 	if (err == SPACE_ALLOCATE) {
 		if (!(gfp & GFP_RECLAIM))
 			return -EAGAIN;
-		err = lacks ? file_blocks_allocate(fi, start, end) : 0;
+		err = file_blocks_fill_tail(fi, start);
+		if (!err && lacks)
+			err = file_blocks_allocate(fi, start, end);
 		count |= err == -EOPNOTSUPP;
 		if ((err && err != -EOPNOTSUPP) || !count)
 			return err;
@@ -442,7 +444,8 @@ void file_make_room(struct inode *inode, uint64_t at, size_t len)
 		file_blocks_allocate(fi, at, at + len);
 }
 
-int file_prepare_page(struct inode *inode, struct page *page, gfp_t gfp)
+int file_prepare_page(struct inode *inode, struct page *page, uint64_t end,
+		      gfp_t gfp)
 {
 	uint64_t start = page->index << PAGE_SHIFT, reserved;
 	struct file_inode *fi = file_inode(inode);
@@ -455,9 +458,13 @@ int file_prepare_page(struct inode *inode, struct page *page, gfp_t gfp)
 	if (atomic_load(&fi->too_long) &&
 	    start + PAGE_SIZE > atomic_load(&inode->size))
 		return -EIO;
-	if (page_test(page, PG_dirty | PG_reserved_space))
+	if (page_test(page, PG_reserved_space) ||
+	    (page_test(page, PG_dirty) && !file_blocks_precise(fi)))
 		return 0;
-	err = get_room(fi, start, start + PAGE_SIZE, gfp, &reserved);
+	/* The rest of it may be written without being asked for. */
+	if (!file_blocks_precise(fi))
+		end = start + PAGE_SIZE;
+	err = get_room(fi, start, end, gfp, &reserved);
 	if (!err && reserved)
 		page_set(page, PG_reserved_space); /* (5) */
 	return err;

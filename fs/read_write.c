@@ -335,7 +335,7 @@ static int write_page(struct request *rq, gfp_t gfp)
 	if (!page_test(page, PG_uptodate) && len < PAGE_SIZE)
 		err = ops->fill_page(inode, page, gfp); /* (1) */
 	if (!err)
-		err = ops->prepare_page(inode, page, gfp);
+		err = ops->prepare_page(inode, page, at + len, gfp);
 	if (err)
 		goto out_abandon;
 	memcpy((char *)page_address(&mm->arena, page) + from,

@@ -83,6 +83,7 @@ struct space *space_of_dev(struct file_volume *fv, uint64_t dev)
 		return NULL;
 	fresh->fv = fv;
 	fresh->dev = dev;
+	fresh->block = PAGE_SIZE;
 	mutex_init(&fresh->lock);
 	mutex_lock(&t->lock);
 	s = find(t, dev); /* somebody may have been faster */
@@ -161,6 +162,7 @@ static void ask_again(struct space *s, int fd) must_hold(s->lock)
 	s->spent_then = spent; /* it may not know of what came after */
 	s->asked_ns = began;
 	atomic_store(&s->copies, room.copies);
+	atomic_store(&s->block, min_of(room.block, (uint32_t)PAGE_SIZE));
 }
 
 static bool fits(const struct space *s, uint64_t bytes)

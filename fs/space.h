@@ -35,6 +35,7 @@ struct space {
 	_Atomic bool no_fallocate; /* it was refused once */
 	_Atomic bool blocks_first; /* what was decided last */
 	_Atomic bool copies;	   /* rewriting takes a block, too */
+	_Atomic uint32_t block;	   /* its size, or PAGE_SIZE if that is less */
 	struct mutex lock;
 	uint64_t reserved; /* bytes dirty without a block (L) */
 	uint64_t spent;	   /* bytes that got one, ever (L) */

@@ -132,10 +132,11 @@ struct volume_ops {
 	 */
 	void (*make_room)(struct inode *inode, uint64_t at, size_t len);
 	/*
-	 * A locked page is about to be written: reserve what that needs. -EAGAIN
+	 * A locked page is about to be written, to "end": reserve what that needs. -EAGAIN
 	 * as above; -ENOMEM: no room now, the writer is judged (mm/oom.h).
 	 */
-	int (*prepare_page)(struct inode *inode, struct page *page, gfp_t gfp);
+	int (*prepare_page)(struct inode *inode, struct page *page,
+			    uint64_t end, gfp_t gfp);
 	/*
 	 * Bytes [start, end) of the file, all in this page, were written: up to
 	 * date, dirty, the size grown, the times touched.

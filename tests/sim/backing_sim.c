@@ -432,6 +432,7 @@ int backing_room(int fd, struct backing_room *room)
 	*room = (struct backing_room){
 		.bytes = st.f_bavail * SIM_BLOCK,
 		.total = st.f_blocks * SIM_BLOCK,
+		.block = SIM_BLOCK,
 		.limited = fs.o.quotas,
 		.copies = fs.o.copies,
 	};
