@@ -201,7 +201,12 @@ int backing_statfs(int fd, struct statvfs *st)
 
 int backing_syncfs(int fd)
 {
-	return result(syncfs(fd));
+	int err;
+
+	io_cred_begin();
+	err = result(syncfs(fd));
+	io_cred_end();
+	return err;
 }
 
 /* --- status, and attributes -------------------------------------------------- */

@@ -195,6 +195,8 @@ static void prepare_drop(struct page_io_device *e, struct page_io *io)
 			SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
 				SYNC_FILE_RANGE_WAIT_AFTER);
 		sqe->flags |= IOSQE_IO_HARDLINK;
+		/* What is written only now may need blocks only now. */
+		sqe->personality = (uint16_t)e->personality;
 		io_uring_sqe_set_data(sqe, step_data(io, STEP_PUSH));
 	}
 	sqe = get_sqe(e);
@@ -373,8 +375,6 @@ static int64_t transfer(const struct page_io *io)
 {
 	ssize_t n;
 
-	if (allocates(io))
-		io_cred_begin();
 	do {
 		n = io->op == PAGE_IO_READ
 			    ? preadv(fd_of(io), io->iov, (int)io->nr_iov,
@@ -382,10 +382,7 @@ static int64_t transfer(const struct page_io *io)
 			    : pwritev(fd_of(io), io->iov, (int)io->nr_iov,
 				      (off_t)io->offset);
 	} while (n < 0 && errno == EINTR);
-	n = n < 0 ? -errno : n;
-	if (allocates(io))
-		io_cred_end();
-	return n;
+	return n < 0 ? -errno : n;
 }
 
 static int64_t drop(const struct page_io *io)
@@ -409,13 +406,19 @@ void page_io_device_do(struct page_io_device *e, struct page_io *io)
 {
 	int64_t err;
 
+	bool as_nobody = allocates(io);
+
 	open_own(e, io);
+	if (as_nobody)
+		io_cred_begin();
 	io->result = io->op == PAGE_IO_NONE ? 0 : transfer(io);
 	if (io->drop_behind) {
 		err = drop(io);
 		if (io->result >= 0 && err)
 			io->result = err; /* not written after all */
 	}
+	if (as_nobody)
+		io_cred_end();
 	if (io->own_fd >= 0)
 		close(io->own_fd);
 	page_io_end(io);
@@ -469,16 +472,19 @@ int page_io_device_truncate(struct page_io_device *e, int fd, uint64_t size)
 	(void)e;
 	io_cred_begin();
 	err = ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
-	io_cred_end();
-	if (err)
-		return err;
-	if (size & PAGE_MASK)
+	if (!err && (size & PAGE_MASK))
 		forget(fd, size & ~PAGE_MASK, PAGE_SIZE);
-	return 0;
+	io_cred_end();
+	return err;
 }
 
 int page_io_device_sync(struct page_io_device *e, int fd, bool data_only)
 {
+	int err;
+
 	(void)e;
-	return (data_only ? fdatasync(fd) : fsync(fd)) < 0 ? -errno : 0;
+	io_cred_begin();
+	err = (data_only ? fdatasync(fd) : fsync(fd)) < 0 ? -errno : 0;
+	io_cred_end();
+	return err;
 }

@@ -298,14 +298,19 @@ noise() {
 }
 
 # make_loop_fs SIZE DIRECTORY [MKFS_OPTIONS]: an ext4 of its own, mounted; its
-# image is DIRECTORY.img.
+# image is DIRECTORY.img. Nothing of it is kept for root.
 make_loop_fs() {
+	make_default_fs "$1" "$2" ext4 "-m 0 -E lazy_itable_init=0 ${3:-}"
+}
+
+# make_default_fs SIZE DIRECTORY TYPE [MKFS_OPTIONS]: the same of any type, as its
+# mkfs makes it.
+make_default_fs() {
 	[ "$(id -u)" = 0 ] || skip "not root"
-	need mkfs.ext4 losetup
+	need "mkfs.$3" losetup
 	{ truncate -s "$1" "$2.img" && mkdir -p "$2"; } || fail "no image"
 	# shellcheck disable=SC2086
-	mkfs.ext4 -q -F -m "${RESERVED:-0}" -E lazy_itable_init=0 ${3:-} "$2.img" ||
-		fail "mkfs.ext4"
+	"mkfs.$3" -q ${4:-} "$2.img" || fail "mkfs.$3"
 	mount -o loop "$2.img" "$2" || fail "no loop device for $2.img"
 	chmod 755 "$2"
 }
