@@ -42,6 +42,11 @@ static void io1_done(struct page_io *io)
 	run_io_done(io, 1);
 }
 
+static bool is_full(int err)
+{
+	return err == -ENOSPC || err == -EDQUOT;
+}
+
 /* The end of a run that is written, or is not: err. */
 static void write_done(struct page_run *run, int err)
 {
@@ -49,7 +54,7 @@ static void write_done(struct page_run *run, int err)
 
 	if (err)
 		unwritten_note(fi, err);
-	if (err == -ENOSPC || err == -EDQUOT)
+	if (is_full(err))
 		space_refused(fi->space);
 	page_run_write_done(run, err);
 }
@@ -172,6 +177,7 @@ static int extend(struct file_inode *fi, uint64_t start, uint64_t end)
 	struct space *s = fi->space;
 	int err = -EOPNOTSUPP;
 	struct stat st;
+	bool cannot;
 
 	if (end <= atomic_load(&fi->backing_size))
 		return 0;
@@ -180,8 +186,11 @@ static int extend(struct file_inode *fi, uint64_t start, uint64_t end)
 		err = page_io_fallocate(io, fi->fds.buffered, start,
 					end - start);
 	mutex_lock(&fi->attr_lock);
-	if (err == -EOPNOTSUPP || err == -ENOSYS) {
+	cannot = err == -EOPNOTSUPP || err == -ENOSYS;
+	if (cannot)
 		atomic_store(&s->no_fallocate, true);
+	/* xfs wants room for what it may need, also if it needs nothing. */
+	if (cannot || (is_full(err) && file_blocks_there(fi, start, end))) {
 		err = 0;
 		/* Looked at again: another run may have gone further. */
 		if (end > atomic_load(&fi->backing_size))
