@@ -157,7 +157,7 @@ static void start_faults(struct world *w)
 {
 	struct sim_disk_options disk = { .mixed = true };
 
-	disk.no_fallocate = sim_chance(15);
+	disk.no_fallocate = w->no_fallocate = sim_chance(15);
 	if (sim_chance(30))
 		disk.delay_max_ns = sim_between(1, 100) * NSEC_PER_MSEC;
 	if (sim_chance(25)) {
@@ -380,6 +380,7 @@ static const char *unseen(void)
 	SIM_MET(stats[OOM_WAITED] > 0 && stats[OOM_REFUSED] > 0);
 	SIM_MET(stats[WRITE_IO_ERROR] > 0 && stats[READ_IO_ERROR] > 0);
 	SIM_MET(stats[ENOSPC_BACKING] > 0 && stats[INODE_EVICTED] > 0);
+	SIM_MET(stats[BLOCKS_FIRST] > 0 && stats[SPACE_SCARCE] > 0);
 	SIM_MET(stats[COPY_TAKEN] > 0 && stats[COPY_RECEIVE] > 0);
 	SIM_MET(stats[PSWPIN] > 0 && stats[PSWPOUT] > 0);
 	SIM_MET(stats[SWPIN_DAMAGED] > 0);

@@ -12,12 +12,15 @@ void check_answer(const struct client *c, const struct wvolume *wv,
 {
 	const struct world *w = c->w;
 	bool short_of_room = err == -ENOSPC || err == -ENOMEM;
+	/* What was acknowledged has its blocks, whatever others take. */
+	bool has_blocks = wv->is_file && op == WORLD_SYNC && !w->no_fallocate;
+	bool disk_full = w->room != UINT64_MAX && !has_blocks;
 
 	if (err >= 0 || (w->faulty && !w->quiet_end && err == -EIO))
 		return;
 	/* A write that ends early is taken for a disk that is full. */
 	if (short_of_room &&
-	    (!wv->is_file || w->faulty || w->squeezed || w->room != UINT64_MAX))
+	    (!wv->is_file || w->faulty || w->squeezed || disk_full))
 		return;
 	if (faults_excuse(c, wv, op, (int)err))
 		return;

@@ -215,7 +215,8 @@ struct world {
 	bool has_swap, swapping; /* swapping: mostly anon files are used */
 	int swap_fd;
 	unsigned long swap_losses;
-	uint64_t room; /* blocks of the disk; UINT64_MAX: enough */
+	uint64_t room;	   /* blocks of the disk; UINT64_MAX: enough */
+	bool no_fallocate; /* nothing can be allocated ahead: room is counted */
 	struct page *hogs[WORLD_HOGS];
 	unsigned int nr_hogs;
 	struct client *clients;
