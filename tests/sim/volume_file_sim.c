@@ -14,13 +14,13 @@ void check_answer(const struct client *c, const struct wvolume *wv,
 	bool short_of_room = err == -ENOSPC || err == -ENOMEM;
 	/* What was acknowledged has its blocks, whatever others take. */
 	bool has_blocks = wv->is_file && op == WORLD_SYNC && !w->no_fallocate;
-	bool disk_full = w->room != UINT64_MAX && !has_blocks;
+	bool full = w->squeezed || w->room != UINT64_MAX;
 
 	if (err >= 0 || (w->faulty && !w->quiet_end && err == -EIO))
 		return;
 	/* A write that ends early is taken for a disk that is full. */
 	if (short_of_room &&
-	    (!wv->is_file || w->faulty || w->squeezed || disk_full))
+	    (!wv->is_file || w->faulty || (full && !has_blocks)))
 		return;
 	if (faults_excuse(c, wv, op, (int)err))
 		return;

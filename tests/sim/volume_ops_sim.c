@@ -44,7 +44,9 @@ static void op_full_disk(struct client *c)
 	if (c->w->room == UINT64_MAX)
 		return;
 	vseen.full_disks++;
-	sim_disk_set_room(c->w->room / sim_between(1, 4));
+	/* All of it, or more than there was: some comes back first. */
+	sim_disk_set_room(sim_chance(50) ? c->w->room - sim_disk_room()
+					 : c->w->room / sim_between(1, 4));
 	os_sleep_ns(sim_between(1, 500) * NSEC_PER_MSEC);
 	sim_disk_set_room(c->w->room);
 }
