@@ -2,7 +2,7 @@
 # timeout: 180
 #
 # Room is that of the file system a file is on, whatever that is: xfs as SOURCE, a
-# btrfs with a quota for less than it has, a small tmpfs below SOURCE. Each is filled,
+# btrfs with a quota for less than it has, overlayfs, a small tmpfs below SOURCE. Each is filled,
 # write(2) says when it is, and all that was acknowledged is there. SEED=n again.
 # shellcheck source=tests/mount/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -64,6 +64,23 @@ echo "btrfs: $size bytes of 40 MiB"
 [ "$size" -gt $((36 << 20)) ] || fail "btrfs: refused at $size bytes"
 unmount "$mnt"
 umount "$work/disk" || fail "btrfs is busy"
+rm -f "$work/disk.img"
+
+# --- overlayfs, which writes as who mounted it: root ------------------------------------
+
+make_default_fs 60M "$work/disk" ext4
+mkdir "$work/disk/lower" "$work/disk/upper" "$work/disk/work" "$work/over"
+mount -t overlay none "$work/over" -o \
+	"lowerdir=$work/disk/lower,upperdir=$work/disk/upper,workdir=$work/disk/work" ||
+	fail "no overlayfs"
+mount_plimsoll "$work/over" "$mnt" mem=64M
+kept=$(stat -f -c '%f %a %S' "$work/disk" | awk '{ print ($1 - $2) * $3 }')
+fill_all ENOSPC "$mnt" "$work/over" one random
+free=$(stat -f -c '%f %S' "$work/disk" | awk '{ print $1 * $2 }')
+[ "$free" -ge $((kept - (256 << 10))) ] ||
+	fail "overlayfs: $((kept - free)) bytes of root's reserve were used"
+unmount "$mnt"
+umount "$work/over" && umount "$work/disk" || fail "overlayfs is busy"
 rm -f "$work/disk.img"
 
 # --- a tmpfs below SOURCE ---------------------------------------------------------------
