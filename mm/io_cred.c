@@ -6,8 +6,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The kernel's own "nobody": no file system keeps blocks for it. */
-enum { NOBODY = 65534 };
+/*
+ * Nobody has it, and no super block can name it as whom it keeps blocks for: there
+ * such a uid has 16 bits. (65534, "nobody", is one that some do name.)
+ */
+#define NOBODY ((uid_t)-2)
 
 void io_cred_begin(void)
 {

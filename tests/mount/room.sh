@@ -18,6 +18,9 @@ room() {
 	stat -f -c '%a %f %S' "$1" | awk '{ print $1 * $3, ($2 - $1) * $3 }'
 }
 
+# Whose the reserve is; nothing: root's.
+owner=
+
 # filled SIZE LEAST WAY...: at least LEAST percent are used by who writes so.
 filled() {
 	SECONDS=0
@@ -25,6 +28,8 @@ filled() {
 	shift 2
 
 	make_default_fs "$size" "$work/disk" ext4
+	[ -z "$owner" ] || mount -o "remount,resuid=$owner" "$work/disk" ||
+		fail "the reserve cannot be $owner's"
 	mkdir "$work/disk/src"
 	mount_plimsoll "$work/disk/src" "$mnt" mem=32M
 	read -r before reserve < <(room "$work/disk")
@@ -61,3 +66,5 @@ filled 64M 98 append
 filled 96M 98 one one append random
 filled 48M 97 small
 filled 40M 97 random append
+owner=65534
+filled 64M 98 one

@@ -80,7 +80,7 @@ free=$(stat -f -c '%f %S' "$work/disk" | awk '{ print $1 * $2 }')
 [ "$free" -ge $((kept - (256 << 10))) ] ||
 	fail "overlayfs: $((kept - free)) bytes of root's reserve were used"
 unmount "$mnt"
-umount "$work/over" && umount "$work/disk" || fail "overlayfs is busy"
+umount "$work/over" "$work/disk" || fail "overlayfs is busy"
 rm -f "$work/disk.img"
 
 # --- a tmpfs below SOURCE ---------------------------------------------------------------
