@@ -120,8 +120,8 @@ struct flush_round {
 		skipped_last; /* all that was locked is between */
 	bool skipped;
 	bool under_way;
+	uint32_t nr_errors; /* nr_write_errors, when it began */
 	uint64_t began_ns;
-	unsigned long nr_errors; /* nr_write_errors, when it began */
 };
 
 /*
@@ -149,9 +149,9 @@ struct address_space {
 	_Atomic unsigned long nr_dirty, nr_writeback;
 	unsigned int nr_freezers; /* no writeback may begin (L) */
 	errseq_t wb_err;
-	_Atomic unsigned long nr_write_errors; /* pages; changed with (L) */
-	_Atomic unsigned long
-		nr_errors_mended; /* pages of those: written since */
+	/* Pages that failed, ever; of those written since. They may wrap. */
+	_Atomic uint32_t nr_write_errors; /* changed with (L) */
+	_Atomic uint32_t nr_errors_mended;
 
 	struct list_head dirty_link; /* in writeback_group.mappings (W) */
 	_Atomic bool on_dirty_list;  /* changed with (W) */

@@ -440,11 +440,11 @@ bool mapping_has_failed(const struct address_space *m)
 	       atomic_load(&m->nr_errors_mended);
 }
 
-void mapping_note_mended(struct address_space *m, unsigned long nr_errors)
+void mapping_note_mended(struct address_space *m, uint32_t nr_errors)
 {
-	unsigned long was = atomic_load(&m->nr_errors_mended);
+	uint32_t was = atomic_load(&m->nr_errors_mended);
 
-	while (was < nr_errors &&
+	while ((int32_t)(was - nr_errors) < 0 &&
 	       !atomic_compare_exchange_weak(&m->nr_errors_mended, &was,
 					     nr_errors))
 		;
@@ -457,7 +457,7 @@ int mapping_sync(struct address_space *m, pgoff_t first, pgoff_t last)
 				.wait = true,
 				.tag = XA_TOWRITE,
 				.quota = UINT64_MAX };
-	unsigned long errors;
+	uint32_t errors;
 
 	/* Only what is dirty now: a busy writer does not keep us for ever. */
 	mutex_lock(&m->lock);

@@ -53,7 +53,7 @@ int mapping_sync(struct address_space *m, pgoff_t first, pgoff_t last);
 /* Are there pages that could not be written, and have not been since? */
 bool mapping_has_failed(const struct address_space *m);
 /* All that was dirty when it had so many write errors has been written since. */
-void mapping_note_mended(struct address_space *m, unsigned long nr_errors);
+void mapping_note_mended(struct address_space *m, uint32_t nr_errors);
 /* The next dirty page at or after *index, which is set, with a reference. */
 struct page *mapping_next_dirty(struct address_space *m, pgoff_t *index);
 /* Only begin. Skips pages that are locked. */
