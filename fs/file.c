@@ -85,17 +85,29 @@ static void refresh(struct file_inode *fi, const struct stat *st)
 	fi->maybe_sparse = may_have_holes(st);
 }
 
+static bool has_fds(const struct file_inode *fi)
+{
+	return fi->fds.buffered >= 0;
+}
+
+/* With attr_lock held. What is being read needs them still. */
+static void close_fds(struct file_inode *fi) must_hold(fi->attr_lock)
+{
+	if (!has_fds(fi) || fi->users > 0 || atomic_load(&fi->nr_reads) > 0)
+		return;
+	backing_close_data(file_volume_of(fi), &fi->fds);
+}
+
 int file_users_get(struct file_inode *fi)
 {
 	struct stat st;
 	int err = 0;
 
 	mutex_lock(&fi->attr_lock);
-	if (fi->users == 0) {
+	if (!has_fds(fi))
 		err = backing_open_data(file_volume_of(fi), &fi->id, &fi->fds);
-		if (!err && backing_stat(fi->fds.buffered, &st) == 0)
-			refresh(fi, &st);
-	}
+	if (!err && fi->users == 0 && backing_stat(fi->fds.buffered, &st) == 0)
+		refresh(fi, &st);
 	if (!err)
 		fi->users++;
 	mutex_unlock(&fi->attr_lock);
@@ -117,46 +129,52 @@ void file_users_put(struct file_inode *fi)
 		if (atomic_load(&fi->changed_by_us) &&
 		    backing_stat(fi->fds.buffered, &st) == 0)
 			note_seen(fi, &st);
-		backing_close_data(file_volume_of(fi), &fi->fds);
 		file_blocks_forget(fi);
+		close_fds(fi);
 	}
 	mutex_unlock(&fi->attr_lock);
 }
 
+/* --- ... and reads that are under way ---------------------------------------- */
+
 void file_read_begins(struct file_inode *fi)
 {
 	/* Whoever has it read has the file open. */
-	inode_ref(&fi->inode);
 	ASSERT(fi->users > 0);
-	fi->users++; /* not from 0: needs no lock */
+	inode_ref(&fi->inode);
+	atomic_fetch_add(&fi->nr_reads, 1);
 	atomic_fetch_add(&file_volume_of(fi)->nr_reads, 1);
 }
 
-/* One user less, unless it is the last. */
-static bool put_unless_last(struct file_inode *fi)
+/* It may be for file_tidy() to close its descriptors; with the caller's ref. */
+static void leave(struct file_inode *fi)
 {
-	unsigned int users = atomic_load(&fi->users);
+	struct file_volume *fv = file_volume_of(fi);
+	bool was_left;
 
-	while (users > 1)
-		if (atomic_compare_exchange_weak(&fi->users, &users, users - 1))
-			return true;
-	return false;
+	mutex_lock(&fv->left_lock);
+	was_left = !list_empty(&fi->left_link);
+	if (!was_left)
+		list_add_tail(&fv->left, &fi->left_link);
+	mutex_unlock(&fv->left_lock);
+	if (was_left)
+		inode_put_later(&fi->inode);
+	else if (fv->vol.prune)
+		fv->vol.prune(&fv->vol, 0);
 }
 
+/*
+ * The last read and the last user may end at the same time: each looks at the
+ * other's count after it has changed its own, so one of them at least closes.
+ */
 void file_read_ended(struct file_inode *fi)
 {
 	struct file_volume *fv = file_volume_of(fi);
-	struct volume *vol = &fv->vol;
 
-	if (put_unless_last(fi)) {
+	if (atomic_fetch_sub(&fi->nr_reads, 1) == 1 && fi->users == 0)
+		leave(fi);
+	else
 		inode_put_later(&fi->inode);
-	} else {
-		mutex_lock(&fv->left_lock);
-		list_add_tail(&fv->left, &fi->left_link);
-		mutex_unlock(&fv->left_lock);
-		if (vol->prune)
-			vol->prune(vol, 0);
-	}
 	atomic_fetch_sub(&fv->nr_reads, 1);
 }
 
@@ -170,7 +188,9 @@ void file_tidy(struct volume *vol)
 		fi = list_first_entry(&fv->left, struct file_inode, left_link);
 		list_del_init(&fi->left_link);
 		mutex_unlock(&fv->left_lock);
-		file_users_put(fi);
+		mutex_lock(&fi->attr_lock);
+		close_fds(fi);
+		mutex_unlock(&fi->attr_lock);
 		inode_put(&fi->inode);
 		mutex_lock(&fv->left_lock);
 	}

@@ -51,9 +51,10 @@ int file_users_get(struct file_inode *fi);
 void file_users_put(struct file_inode *fi);
 
 /*
- * What is being read needs the descriptors, and the inode, also when nobody has
- * the file open any more. The end of a read must not block: the last one leaves the
- * closing to file_tidy(), as volume_ops.
+ * What is being read needs the descriptors, and the inode, also when they have no
+ * user any more: whoever comes next is the first all the same, and sees what others
+ * have changed. The end of a read must not block: the last one leaves the closing
+ * to file_tidy(), as volume_ops.
  */
 void file_read_begins(struct file_inode *fi);
 void file_read_ended(struct file_inode *fi);

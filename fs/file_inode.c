@@ -274,7 +274,7 @@ static void destroy(struct file_inode *fi)
 {
 	struct file_volume *fv = file_volume_of(fi);
 
-	ASSERT(fi->users == 0);
+	ASSERT(fi->users == 0 && fi->fds.buffered < 0);
 	address_space_destroy(&fi->inode.mapping);
 	if (fi->other)
 		other_fs_put(fv, fi->other);

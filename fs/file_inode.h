@@ -71,8 +71,10 @@ struct file_inode {
 	uint64_t sync_size;	       /* ... is when that sync has ended (K) */
 	uint64_t crash_pass;	       /* the last that saw it (T) */
 	_Atomic unsigned int nr_syncs; /* under way */
-	struct backing_fds fds;	       /* constant while users > 0 (A) */
-	struct sync_group syncs;       /* of fds.buffered */
+	_Atomic unsigned int nr_reads; /* under way, through the descriptors */
+	struct backing_fds
+		fds; /* constant while there are users or reads (A) */
+	struct sync_group syncs; /* of fds.buffered */
 };
 
 static inline struct file_inode *file_inode(struct inode *inode)
