@@ -21,6 +21,7 @@
 #include "mm/page_alloc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 /*
  * Of the arena: at most 3/4 for copies; 1/32, at most 8 MiB, for reads that are
@@ -57,6 +58,7 @@ void inode_copies_init(struct inode_copies *ic, struct inode *inode)
 	ic->nr_taking_file = 0;
 	atomic_store(&ic->nr_open, 0);
 	atomic_store(&ic->nr_writers, 0);
+	atomic_store(&ic->nr_mappers, 0);
 }
 
 static struct list_head *bucket_of(struct kernel_copies *k, uint64_t mapping,
@@ -255,7 +257,11 @@ bool kernel_copies_any(struct kernel_copies *k, struct inode *inode)
 
 bool kernel_copies_may_be_dirty(struct inode *inode)
 {
-	return atomic_load(&inode->copies.nr_writers) > 0;
+	const struct inode_copies *ic = &inode->copies;
+
+	return atomic_load(inode->vol->cache == CACHE_WRITEBACK
+				   ? &ic->nr_writers
+				   : &ic->nr_mappers) > 0;
 }
 
 int kernel_copies_look(struct kernel_copies *k, const struct inode *inode,
@@ -273,22 +279,26 @@ int kernel_copies_look(struct kernel_copies *k, const struct inode *inode,
 	return err;
 }
 
-void kernel_copies_opened(struct inode *inode, bool for_writing)
+void kernel_copies_opened(struct inode *inode, int mode)
 {
-	atomic_fetch_add(&inode->copies.nr_open, 1);
-	if (for_writing)
-		atomic_fetch_add(&inode->copies.nr_writers, 1);
+	struct inode_copies *ic = &inode->copies;
+
+	atomic_fetch_add(&ic->nr_open, 1);
+	atomic_fetch_add(&ic->nr_writers, mode != O_RDONLY);
+	atomic_fetch_add(&ic->nr_mappers, mode == O_RDWR);
 }
 
 void kernel_copies_closed(struct kernel_copies *k, struct inode *inode,
-			  bool for_writing)
+			  int mode)
 {
-	if (for_writing)
-		atomic_fetch_sub(&inode->copies.nr_writers, 1);
-	if (atomic_fetch_sub(&inode->copies.nr_open, 1) > 1 || !k->taker)
+	struct inode_copies *ic = &inode->copies;
+
+	atomic_fetch_sub(&ic->nr_writers, mode != O_RDONLY);
+	atomic_fetch_sub(&ic->nr_mappers, mode == O_RDWR);
+	if (atomic_fetch_sub(&ic->nr_open, 1) > 1 || !k->taker)
 		return;
 	mutex_lock(&k->lock);
-	inode->copies.mapped = false;
+	ic->mapped = false;
 	mutex_unlock(&k->lock);
 }
 

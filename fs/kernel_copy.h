@@ -52,9 +52,12 @@ struct inode_copies {
 	bool all;		  /* (K) */
 	/* What is in vain taken from it is mapped; until its last close (K). */
 	bool mapped;
-	unsigned int nr_taking_file; /* orders for all of the file (K) */
-	/* Open files, and those for writing; changed and read at any time. */
-	_Atomic unsigned int nr_open, nr_writers;
+	uint16_t nr_taking_file; /* orders for all of the file (K) */
+	/*
+	 * Open files; of them those for writing, and for reading as well, which can
+	 * be mapped to be stored into. Changed and read at any time.
+	 */
+	_Atomic unsigned int nr_open, nr_writers, nr_mappers;
 	struct list_head extents; /* the others, by of_inode (K) */
 };
 
@@ -153,7 +156,8 @@ bool kernel_copies_any(struct kernel_copies *k, struct inode *inode);
 
 /*
  * Can there be pages of it in the kernel that are dirty? Not without somebody who
- * has it open for writing: a mapping is one, too.
+ * has it open, and may have mapped it, to store there; or, with a write-back cache
+ * in front, to write.
  */
 bool kernel_copies_may_be_dirty(struct inode *inode);
 
@@ -179,9 +183,9 @@ bool kernel_copies_receive(struct kernel_copies *k, size_t bytes);
  */
 void kernel_copies_forget(struct kernel_copies *k, struct inode *inode);
 
-/* One open file of the inode more, or less; for_writing alike in both. */
-void kernel_copies_opened(struct inode *inode, bool for_writing);
+/* One open file of the inode more, or less; O_RDONLY, O_WRONLY or O_RDWR. */
+void kernel_copies_opened(struct inode *inode, int mode);
 void kernel_copies_closed(struct kernel_copies *k, struct inode *inode,
-			  bool for_writing);
+			  int mode);
 
 #endif

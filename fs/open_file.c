@@ -25,12 +25,12 @@ int open_file_begin(struct open_file *file, struct inode *inode, int flags)
 		return err;
 	mutex_init(&file->lock);
 	file->inode = inode;
-	file->for_writing = (flags & O_ACCMODE) != O_RDONLY;
+	file->mode = (uint8_t)(flags & O_ACCMODE);
 	file->noatime = flags & O_NOATIME;
-	file->append_only = file->for_writing && (flags & O_APPEND) &&
+	file->append_only = file->mode != O_RDONLY && (flags & O_APPEND) &&
 			    vol->ops->is_append_only &&
 			    vol->ops->is_append_only(inode);
-	kernel_copies_opened(inode, file->for_writing);
+	kernel_copies_opened(inode, file->mode);
 	mutex_lock(&vol->opens_lock);
 	list_add(&vol->open_files, &file->link);
 	mutex_unlock(&vol->opens_lock);
@@ -46,7 +46,7 @@ void open_file_release(struct open_file *file)
 	mutex_lock(&vol->opens_lock);
 	list_del(&file->link);
 	mutex_unlock(&vol->opens_lock);
-	kernel_copies_closed(&vol->fs->copies, inode, file->for_writing);
+	kernel_copies_closed(&vol->fs->copies, inode, file->mode);
 	open_file_free(vol, file);
 	vol->ops->release(inode);
 	inode_put(inode);
@@ -90,7 +90,8 @@ bool open_file_note_access(struct open_file *file, int flags)
 	const struct volume *vol = inode->vol;
 
 	return vol->ops->accessed && !file->noatime &&
-	       vol->cache != CACHE_USER && (flags & O_ACCMODE) != O_WRONLY &&
+	       vol->cache != CACHE_USER && file->mode != O_WRONLY &&
+	       !(flags & O_NONBLOCK) &&
 	       kernel_copies_any(&vol->fs->copies, inode) &&
 	       vol->ops->accessed(inode);
 }

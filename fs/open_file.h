@@ -14,7 +14,7 @@ struct open_file {
 	struct inode *inode;
 	struct mutex lock; /* of the window */
 	struct readahead ra;
-	bool for_writing;
+	uint8_t mode;		      /* O_RDONLY, O_WRONLY, O_RDWR */
 	bool append_only;	      /* see volume_ops.is_append_only */
 	bool noatime;		      /* O_NOATIME */
 	_Atomic pgoff_t last_written; /* page of the last write */
@@ -38,8 +38,9 @@ int open_file_open(struct inode *inode, int flags, bool keeps_setid,
 		   struct open_file **file);
 /*
  * Reads that the kernel answers from a copy of its own do not come: where it has
- * some, who opens a file to read it is taken to have done so. Returns whether its
- * access time has changed.
+ * some, who opens a file to read it is taken to have done so. Not with O_NONBLOCK:
+ * that is for those who do not know what it is, or have it synced. Returns whether
+ * its access time has changed.
  */
 bool open_file_note_access(struct open_file *file, int flags);
 /*

@@ -15,6 +15,7 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 
 enum {
@@ -108,13 +109,13 @@ static void make_file(int n)
 
 static void open_file(int n)
 {
-	kernel_copies_opened(&w.files[n].inode, false);
+	kernel_copies_opened(&w.files[n].inode, O_RDONLY);
 	w.files[n].open++;
 }
 
 static void close_file(int n)
 {
-	kernel_copies_closed(copies(), &w.files[n].inode, false);
+	kernel_copies_closed(copies(), &w.files[n].inode, O_RDONLY);
 	w.files[n].open--;
 }
 
