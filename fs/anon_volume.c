@@ -184,10 +184,18 @@ static uint64_t inodes_left(struct anon_volume *av, uint64_t pages_left)
 	return holes_in_slabs(c) + frames * PAGE_SIZE / each;
 }
 
+/* Frames that stand for the kernel's copies: given back where others want them. */
+static uint64_t copies_left(const struct volume *vol)
+{
+	struct balloon *b = &vol->mm->balloon;
+
+	return minus(balloon_size(b), b->nr_kept);
+}
+
 static int anon_statfs(struct volume *vol, struct statvfs *st)
 {
 	struct anon_volume *av = anon_volume_of(vol);
-	uint64_t left = anon_pages_left(vol->mm);
+	uint64_t left = anon_pages_left(vol->mm) + copies_left(vol);
 	uint64_t max = av->group.max_pages;
 	uint64_t nr_inodes = atomic_load(&av->nr_inodes);
 	uint64_t stored = atomic_load(&av->group.nr_pages);
