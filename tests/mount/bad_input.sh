@@ -189,7 +189,7 @@ c 'No such file' stat "$work/missing"
 c 'is not the mount point' stat "$s"
 c 'is not the mount point' umount "$s"
 c 'is not the mount point' umount /
-c 'is not the mount point' sync "$m/in"
+c 'is inside the mount' sync "$m/in"
 c 'is not the mount point' show /proc
 c interval stat "$m" 0
 c interval stat "$m" -1
