@@ -131,7 +131,7 @@ int file_blocks_fill_tail(struct file_inode *fi, uint64_t size)
 	    file_blocks_there(fi, old & ~PAGE_MASK, end))
 		return 0;
 	err = file_blocks_allocate(fi, old, end);
-	return err == -EOPNOTSUPP ? 0 : err;
+	return err == -ENOSPC || err == -EDQUOT ? err : 0;
 }
 
 bool file_blocks_behind(struct file_inode *fi)

@@ -42,7 +42,7 @@ int file_blocks_allocate(struct file_inode *fi, uint64_t start, uint64_t end);
 
 /*
  * The file is about to end at "size" or later, without the rest of its last page
- * being written: it will be, as zeroes. As above.
+ * being written: it will be, as zeroes. 0, -ENOSPC or -EDQUOT. As above.
  */
 int file_blocks_fill_tail(struct file_inode *fi, uint64_t size);
 

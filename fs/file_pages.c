@@ -435,9 +435,9 @@ static int get_room(struct file_inode *fi, uint64_t start, uint64_t end,
 		err = file_blocks_fill_tail(fi, start);
 		if (!err && lacks)
 			err = file_blocks_allocate(fi, start, end);
-		count |= err == -EOPNOTSUPP;
-		if ((err && err != -EOPNOTSUPP) || !count)
+		if (is_full(err) || (!err && !count))
 			return err;
+		/* It could not be done, or not now: no more is to be had. */
 		err = space_count(fi->space, fd, bytes);
 	}
 	if (!err)
