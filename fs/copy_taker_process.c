@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 /* --- what the C library of today does not have yet ------------------------- */
@@ -210,13 +211,13 @@ static void take(struct taker *t, struct copy_order *o)
 		o->nr_left = (uint32_t)left;
 }
 
-/* Pages of it that are dirty or under write-back; none if it cannot be told. */
+/* Pages of it that are dirty or under write-back; all if it cannot be told. */
 static uint64_t nr_unwritten(int fd, uint64_t first, uint64_t nr)
 {
 	struct stat_result result;
 
 	if (cache_stat(fd, first << PAGE_SHIFT, nr << PAGE_SHIFT, &result) < 0)
-		return 0;
+		return nr;
 	return result.nr_dirty + result.nr_writeback;
 }
 
@@ -253,6 +254,20 @@ static uint64_t run_unwritten(int fd, uint64_t first, uint64_t nr)
 }
 
 /*
+ * Before Linux 6.16 a page counts as written as soon as FUSE has copied it into a
+ * request, which may not have come here yet.
+ */
+static bool shows_writeback(void)
+{
+	unsigned int major, minor;
+	struct utsname name;
+
+	return uname(&name) == 0 &&
+	       sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 16));
+}
+
+/*
  * The size is the one that the kernel has: without asking plimsoll, which waits
  * for this answer.
  */
@@ -263,6 +278,8 @@ static int look(struct taker *t, const struct copy_order *o,
 	struct statx st;
 	int fd = -1;
 
+	if (!shows_writeback())
+		return -ENOTSUP;
 	if (o->mount < COPY_TAKER_MOUNTS && t->mounts[o->mount] >= 0)
 		fd = open_idle(t, o);
 	if (fd < 0)

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 /* So often something came in between; then all is data (1). */
-enum { TRIES_MAX = 64 };
+enum { TRIES_MAX = 64, BUSY_TRIES = 20 };
 
 /* Of what begins as a hole so much is looked at, in one go. */
 #define LOOK_BYTES (2ull << 20)
@@ -48,8 +48,14 @@ static int64_t ask_volume(const struct seek *s, uint64_t offset)
 static int ask_kernel(const struct seek *s, uint64_t offset, uint64_t len,
 		      struct kernel_view *view)
 {
-	return kernel_copies_look(&s->inode->vol->fs->copies, s->inode, offset,
-				  len, view);
+	struct kernel_copies *k = &s->inode->vol->fs->copies;
+	int err, tries = 0;
+
+	/* "Nobody knows" is for ever where the kernel has the size. */
+	do
+		err = kernel_copies_look(k, s->inode, offset, len, view);
+	while (err == -EAGAIN && kernel_has_size(s) && tries++ < BUSY_TRIES);
+	return err;
 }
 
 /* (1) */
