@@ -156,6 +156,8 @@ int backing_removexattr(int fd, const char *name);
 
 /* Open files, and for the first open directories too: lseek(2). */
 int64_t backing_seek(int fd, uint64_t offset, int whence);
+/* Are there blocks of its own for all of [start, end)? False if it cannot be told. */
+bool backing_has_blocks(int fd, uint64_t start, uint64_t end);
 int backing_fallocate(int fd, int mode, uint64_t offset, uint64_t len);
 /*
  * write(2) at the end of a file opened for that, wherever others have moved it:

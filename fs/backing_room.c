@@ -1,9 +1,11 @@
-/* backing_room.c - statfs(2), and what it does not say. */
+/* backing_room.c - statfs(2), what it does not say, and what a file has (FIEMAP). */
 #include "fs/backing.h"
 
 #include <errno.h>
 #include <linux/btrfs.h>
 #include <linux/dqblk_xfs.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
 #include <linux/quota.h>
 #include <stdio.h>
@@ -14,6 +16,7 @@
 
 /* Not in every <linux/magic.h>. */
 #define MAGIC_BCACHEFS 0xca451a4e
+#define MAGIC_UBIFS    0x24051905
 #define MAGIC_ZFS      0x2fc12fc1
 
 enum { QUOTA_TYPES = 3 }; /* of users, groups, projects */
@@ -72,10 +75,39 @@ int backing_room(int fd, struct backing_room *room)
 		.block = (uint32_t)st.f_frsize,
 		.copies = type == BTRFS_SUPER_MAGIC ||
 			  type == F2FS_SUPER_MAGIC || type == MAGIC_BCACHEFS ||
-			  type == MAGIC_ZFS,
+			  type == MAGIC_ZFS || type == MAGIC_UBIFS ||
+			  type == NILFS_SUPER_MAGIC,
 		.as_other = type == OVERLAYFS_SUPER_MAGIC,
 		.limited = type == BTRFS_SUPER_MAGIC ? has_qgroups(fd)
 						     : has_quotas(fd),
 	};
 	return 0;
+}
+
+/* Such as are not there yet, are others' as well, or cannot be written to. */
+#define NO_BLOCKS                                           \
+	(FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DELALLOC |   \
+	 FIEMAP_EXTENT_SHARED | FIEMAP_EXTENT_DATA_INLINE | \
+	 FIEMAP_EXTENT_ENCODED)
+
+bool backing_has_blocks(int fd, uint64_t start, uint64_t end)
+{
+	union {
+		struct fiemap map;
+		char room[sizeof(struct fiemap) + sizeof(struct fiemap_extent)];
+	} u;
+	const struct fiemap_extent *e = u.map.fm_extents;
+
+	while (start < end) {
+		u.map = (struct fiemap){ .fm_start = start,
+					 .fm_length = end - start,
+					 .fm_extent_count = 1 };
+		if (ioctl(fd, FS_IOC_FIEMAP, &u.map) < 0 ||
+		    u.map.fm_mapped_extents != 1 || e->fe_logical > start ||
+		    e->fe_logical + e->fe_length <= start ||
+		    (e->fe_flags & NO_BLOCKS))
+			return false;
+		start = e->fe_logical + e->fe_length;
+	}
+	return true;
 }

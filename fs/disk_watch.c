@@ -2,6 +2,7 @@
 #include "fs/disk_watch.h"
 
 #include "fs/file_volume.h"
+#include "fs/fs.h"
 
 #include <errno.h>
 
@@ -38,9 +39,10 @@ static void look_at(struct file_volume *fv, struct space *s)
 /* Returns whether to look again in a second. */
 static bool look(struct file_volume *fv)
 {
+	struct space_table *t = &fv->vol.fs->spaces;
 	bool again = false;
 
-	for (struct space *s = space_next(fv, NULL); s; s = space_next(fv, s))
+	for (struct space *s = space_next(t, NULL); s; s = space_next(t, s))
 		if (space_wants_look(s)) {
 			look_at(fv, s);
 			again = true;

@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What a tick takes at most (CONFIG_HZ=100). */
 #define TICK_MAX_NS (10 * NSEC_PER_MSEC)
@@ -44,15 +45,14 @@ static void note_seen(struct file_inode *fi, const struct stat *st)
 }
 
 /*
- * More than its size takes is for attributes, extents, or what lies behind its
- * end; there may be holes all the same.
+ * Blocks can be for attributes and extents, too: that there are enough says nothing.
+ * What was allocated and not written counts as one.
  */
-static bool may_have_holes(const struct stat *st)
+static bool may_have_holes(int fd, const struct stat *st)
 {
-	uint64_t bytes = (uint64_t)st->st_blocks * 512;
-	uint64_t size = (uint64_t)st->st_size;
-
-	return bytes < size || bytes > pages_of(size) << PAGE_SHIFT;
+	return st->st_size > 0 &&
+	       (st->st_blocks * 512ll < st->st_size ||
+		backing_seek(fd, 0, SEEK_HOLE) != st->st_size);
 }
 
 /*
@@ -82,7 +82,7 @@ static void refresh(struct file_inode *fi, const struct stat *st)
 		size = min_of(size, atomic_load(&fi->inode.size));
 	atomic_store(&fi->inode.size, size);
 	atomic_store(&fi->backing_size, (uint64_t)st->st_size);
-	fi->maybe_sparse = may_have_holes(st);
+	fi->maybe_sparse = may_have_holes(fi->fds.buffered, st);
 }
 
 static bool has_fds(const struct file_inode *fi)
@@ -431,6 +431,20 @@ int file_write_back(struct file_inode *fi)
 	return err;
 }
 
+int file_flush(struct file_inode *fi)
+{
+	int err;
+
+	if (address_space_is_clean(&fi->inode.mapping))
+		return 0;
+	err = file_users_get(fi);
+	if (err)
+		return err;
+	err = file_write_back(fi);
+	file_users_put(fi);
+	return err;
+}
+
 /* What the backing file tells once is kept for each who has the file open. */
 static int sync_once(void *arg, bool data_only)
 {
@@ -642,7 +656,7 @@ static void note_allocated(struct file_inode *fi, int mode, uint64_t end)
 	if (backing_stat(fi->fds.buffered, &st) == 0) {
 		size = (uint64_t)st.st_size;
 		sparse = (mode & FALLOC_FL_PUNCH_HOLE) ||
-			 st.st_blocks * 512ll < st.st_size;
+			 may_have_holes(fi->fds.buffered, &st);
 	} else if (!(mode & FALLOC_FL_KEEP_SIZE)) {
 		size = max_of(size, end);
 	}
@@ -650,6 +664,17 @@ static void note_allocated(struct file_inode *fi, int mode, uint64_t end)
 	atomic_store(&fi->backing_size, size);
 	atomic_store(&fi->inode.size, size);
 	fi->maybe_sparse |= sparse;
+	mutex_unlock(&fi->attr_lock);
+}
+
+/* What is cached, and known, of the file from offset on: it is clean. */
+static void forget_contents(struct file_inode *fi, uint64_t offset)
+{
+	file_blocks_forget(fi);
+	page_cache_truncate(&fi->inode.mapping, offset >> PAGE_SHIFT);
+	backing_drop_cache(fi->fds.buffered);
+	mutex_lock(&fi->attr_lock);
+	fi->maybe_sparse = true;
 	mutex_unlock(&fi->attr_lock);
 }
 
@@ -677,13 +702,11 @@ int file_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t len)
 		file_privs_written(&fi->privs);
 		if (keep)
 			file_privs_kept(fi);
+		/* If it fails, too: some of it may have been done. */
+		if (mode & ~FALLOC_FL_KEEP_SIZE)
+			forget_contents(fi, offset);
 	}
 	if (!err) {
-		if (mode & ~FALLOC_FL_KEEP_SIZE) {
-			file_blocks_forget(fi);
-			page_cache_truncate(m, offset >> PAGE_SHIFT);
-			backing_drop_cache(fi->fds.buffered);
-		}
 		note_allocated(fi, mode, offset + len);
 		file_touch(fi);
 		note_unstamped(fi); /* not by every file system */

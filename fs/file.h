@@ -33,8 +33,10 @@ int file_write_around(struct inode *inode, uint64_t at, const void *from,
 /* Its last name is gone: when it is closed, what is dirty is dropped. */
 void file_set_unlinked(struct file_inode *fi);
 
-/* Write back what is dirty and wait. 0 or -errno. */
+/* Write back what is dirty and wait. The file is in use. 0 or -errno. */
 int file_write_back(struct file_inode *fi);
+/* The same, if anything is, of a file that nobody need have open. */
+int file_flush(struct file_inode *fi);
 
 /*
  * utimens(2) of atime and mtime, on a descriptor of the file: writeback will

@@ -67,6 +67,14 @@ static uint64_t round_end(struct file_inode *fi, uint64_t end)
 	return min_of(page_end, (end + block - 1) / block * block);
 }
 
+bool file_blocks_found(struct file_inode *fi, int err, uint64_t start,
+		       uint64_t end)
+{
+	return (err == -ENOSPC || err == -EDQUOT) &&
+	       (file_blocks_there(fi, start, end) ||
+		backing_has_blocks(fi->fds.buffered, start, end));
+}
+
 static int allocate(struct file_inode *fi, uint64_t start, uint64_t end)
 	must_hold(fi->attr_lock)
 {
@@ -85,20 +93,22 @@ static int allocate(struct file_inode *fi, uint64_t start, uint64_t end)
 	/* It sets the backing file's times: ours, to whoever looks. */
 	atomic_store(&fi->changed_by_us, true);
 	err = page_io_allocate(mm->io, fi->fds.buffered, start, end - start);
-	if (!err) {
-		note(fi, start, end);
+	if (!err)
 		space_allocated(s, end - start);
-	}
+	else if (file_blocks_found(fi, err, start, end))
+		err = 0;
+	if (!err)
+		note(fi, start, end);
 	return err;
 }
 
-int file_blocks_allocate(struct file_inode *fi, uint64_t start, uint64_t end)
+int file_blocks_try(struct file_inode *fi, uint64_t start, uint64_t end)
 {
-	struct mm *mm = fi->inode.vol->mm;
-	struct space *s = fi->space;
 	bool keep;
 	int err;
 
+	if (atomic_load(&fi->no_fallocate))
+		return -EOPNOTSUPP;
 	start &= ~PAGE_MASK;
 	end = round_end(fi, end);
 	keep = file_privs_keep(fi); /* for the backing file it is a write */
@@ -108,16 +118,24 @@ int file_blocks_allocate(struct file_inode *fi, uint64_t start, uint64_t end)
 	file_privs_written(&fi->privs);
 	if (keep)
 		file_privs_kept(fi);
-	if (err == -EOPNOTSUPP || err == -ENOSYS) {
-		atomic_store(&s->no_fallocate, true);
-		return -EOPNOTSUPP;
-	}
+	if (err != -EOPNOTSUPP && err != -ENOSYS)
+		return err;
+	/* One without extents on a file system that has them, for one. */
+	atomic_store(&fi->no_fallocate, true);
+	return -EOPNOTSUPP;
+}
+
+int file_blocks_allocate(struct file_inode *fi, uint64_t start, uint64_t end)
+{
+	struct mm *mm = fi->inode.vol->mm;
+	int err = file_blocks_try(fi, start, end);
+
 	if (err == -ENOSPC)
 		vmstat_inc(mm, ENOSPC_BACKING);
 	if (err == -EDQUOT)
 		vmstat_inc(mm, EDQUOT_BACKING);
 	if (err == -ENOSPC || err == -EDQUOT)
-		space_refused(s);
+		space_refused(fi->space);
 	return err;
 }
 

@@ -35,10 +35,19 @@ bool file_blocks_precise(struct file_inode *fi);
 
 /*
  * Allocate blocks for [start, end), and what comes before in its first page. 0; -ENOSPC, -EDQUOT or
- * another -errno; -EOPNOTSUPP: cannot be done here, and space.no_fallocate is
- * set. The file is in use and io_lock is held. Takes attr_lock.
+ * another -errno; -EOPNOTSUPP: cannot be done to this file, and its no_fallocate
+ * is set. The file is in use and io_lock is held. Takes attr_lock.
  */
 int file_blocks_allocate(struct file_inode *fi, uint64_t start, uint64_t end);
+/* The same of one who can do with less: it is no refusal. */
+int file_blocks_try(struct file_inode *fi, uint64_t start, uint64_t end);
+
+/*
+ * fallocate(2) of that range said err. Are the blocks there all the same? xfs wants
+ * room for what it may need, also if it needs nothing. May block.
+ */
+bool file_blocks_found(struct file_inode *fi, int err, uint64_t start,
+		       uint64_t end);
 
 /*
  * The file is about to end at "size" or later, without the rest of its last page

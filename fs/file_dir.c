@@ -323,7 +323,7 @@ static int write_back_source(struct file_volume *fv, int dir_fd,
 	if (!fi)
 		return 0; /* renameat2() will say what is wrong */
 	if (S_ISREG(fi->inode.type))
-		err = file_write_back(fi);
+		err = file_flush(fi);
 	inode_put(&fi->inode);
 	return err;
 }

@@ -18,6 +18,7 @@
 
 #include "fs/file.h"
 #include "fs/file_volume.h"
+#include "fs/fs.h"
 #include "fs/log.h"
 #include "fs/number.h"
 #include "mm/page_alloc.h"
@@ -210,7 +211,7 @@ static struct file_inode *create(struct file_volume *fv, int path_fd,
 				 const struct backing_id *id,
 				 const struct statx *st)
 {
-	struct space *space = space_of_dev(fv, id->dev);
+	struct space *space = space_of_dev(&fv->vol.fs->spaces, id->dev);
 	struct file_inode *fi = space ? alloc(fv) : NULL;
 	int err;
 

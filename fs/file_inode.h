@@ -71,6 +71,7 @@ struct file_inode {
 	uint64_t sync_size;	       /* ... is when that sync has ended (K) */
 	uint64_t crash_pass;	       /* the last that saw it (T) */
 	_Atomic unsigned int nr_syncs; /* under way */
+	_Atomic bool no_fallocate;     /* it was refused for this file once */
 	_Atomic unsigned int nr_reads; /* under way, through the descriptors */
 	struct backing_fds
 		fds; /* constant while there are users or reads (A) */

@@ -174,7 +174,6 @@ static void file_read_run(struct address_space *m, struct page_run *run)
 static int extend(struct file_inode *fi, uint64_t start, uint64_t end)
 {
 	struct page_io_engine *io = fi->inode.vol->mm->io;
-	struct space *s = fi->space;
 	int err = -EOPNOTSUPP;
 	struct stat st;
 	bool cannot;
@@ -182,15 +181,14 @@ static int extend(struct file_inode *fi, uint64_t start, uint64_t end)
 	if (end <= atomic_load(&fi->backing_size))
 		return 0;
 	crash_note_growth(fi);
-	if (!atomic_load(&s->no_fallocate))
+	if (!atomic_load(&fi->no_fallocate))
 		err = page_io_fallocate(io, fi->fds.buffered, start,
 					end - start);
 	mutex_lock(&fi->attr_lock);
 	cannot = err == -EOPNOTSUPP || err == -ENOSYS;
 	if (cannot)
-		atomic_store(&s->no_fallocate, true);
-	/* xfs wants room for what it may need, also if it needs nothing. */
-	if (cannot || (is_full(err) && file_blocks_there(fi, start, end))) {
+		atomic_store(&fi->no_fallocate, true);
+	if (cannot || file_blocks_found(fi, err, start, end)) {
 		err = 0;
 		/* Looked at again: another run may have gone further. */
 		if (end > atomic_load(&fi->backing_size))
@@ -421,11 +419,16 @@ static bool copies(struct file_inode *fi, uint64_t start)
 static int get_room(struct file_inode *fi, uint64_t start, uint64_t end,
 		    gfp_t gfp, uint64_t *reserved)
 {
-	bool lacks = may_lack(fi, start, end), count = copies(fi, start);
 	uint64_t bytes = (pages_of(end) << PAGE_SHIFT) - (start & ~PAGE_MASK);
 	int fd = fi->fds.buffered, err;
+	bool lacks, count;
 
 	*reserved = 0;
+	err = space_know(fi->space, fd, gfp);
+	if (err)
+		return err;
+	lacks = may_lack(fi, start, end);
+	count = copies(fi, start);
 	if (!lacks && !count)
 		return 0;
 	err = space_reserve(fi->space, fd, bytes, gfp);
@@ -440,8 +443,10 @@ static int get_room(struct file_inode *fi, uint64_t start, uint64_t end,
 		/* It could not be done, or not now: no more is to be had. */
 		err = space_count(fi->space, fd, bytes);
 	}
-	if (!err)
+	if (!err) {
 		*reserved = bytes;
+		disk_watch_wake(file_volume_of(fi));
+	}
 	return err;
 }
 
@@ -450,7 +455,21 @@ void file_make_room(struct inode *inode, uint64_t at, size_t len)
 	struct file_inode *fi = file_inode(inode);
 
 	if (atomic_load(&fi->space->blocks_first) && may_lack(fi, at, at + len))
-		file_blocks_allocate(fi, at, at + len);
+		file_blocks_try(fi, at, at + len);
+}
+
+/*
+ * Where rewriting takes blocks, what is being written has used up what was reserved
+ * for it: the next contents need as much again. 0 or -EAGAIN, as prepare_page().
+ */
+static int wait_written(struct file_inode *fi, struct page *page, gfp_t gfp)
+{
+	if (!atomic_load(&fi->space->copies) || !page_test(page, PG_writeback))
+		return 0;
+	if (!(gfp & GFP_RECLAIM))
+		return -EAGAIN;
+	page_wait(&fi->inode.vol->mm->page_waits, page, PG_writeback);
+	return 0;
 }
 
 int file_prepare_page(struct inode *inode, struct page *page, uint64_t end,
@@ -467,6 +486,9 @@ int file_prepare_page(struct inode *inode, struct page *page, uint64_t end,
 	if (atomic_load(&fi->too_long) &&
 	    start + PAGE_SIZE > atomic_load(&inode->size))
 		return -EIO;
+	err = wait_written(fi, page, gfp);
+	if (err)
+		return err;
 	if (page_test(page, PG_reserved_space) ||
 	    (page_test(page, PG_dirty) && !file_blocks_precise(fi)))
 		return 0;

@@ -431,9 +431,8 @@ int file_privs_set_caps(struct file_inode *fi, int fd, const void *value,
 	 * What was written before must not take it: written back now it cannot,
 	 * and a crash soon after finds both.
 	 */
-	if (!atomic_load(&fi->inode.vol->hold_back) &&
-	    !address_space_is_clean(&fi->inode.mapping))
-		file_write_back(fi); /* an error is told to who syncs */
+	if (!atomic_load(&fi->inode.vol->hold_back))
+		file_flush(fi); /* an error is told to who syncs */
 	mutex_lock(&fi->attr_lock);
 	err = set_caps(fi, fd, value, size, flags);
 	mutex_unlock(&fi->attr_lock);

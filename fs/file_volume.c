@@ -64,13 +64,10 @@ static int init(struct file_volume *fv)
 	watches_init(&fv->watches, mm);
 	crash_init(&fv->crash);
 	backing_probe(fv);
-	err = space_table_init(fv);
-	if (err)
-		goto out_watches;
 	err = kmem_cache_init(mm, &fv->dir_streams, "dir_stream",
 			      sizeof(struct file_dir_stream), false);
 	if (err)
-		goto out_spaces;
+		goto out_watches;
 	err = file_inode_hash_init(fv);
 	if (err)
 		goto out_streams;
@@ -92,8 +89,6 @@ out_hash:
 	file_inode_hash_destroy(fv);
 out_streams:
 	kmem_cache_destroy(&fv->dir_streams);
-out_spaces:
-	space_table_destroy(fv);
 out_watches:
 	watches_destroy(&fv->watches);
 	return err;
@@ -155,7 +150,7 @@ static void file_describe(struct volume *vol, struct text *t)
 	text_printf(t, "handles %s\n", fv->has_handles ? "yes" : "no");
 	text_printf(t, "direct_io %s\n", fv->has_direct ? "yes" : "no");
 	text_printf(t, "reserved_bytes %lu\n",
-		    (unsigned long)space_table_reserved(fv));
+		    (unsigned long)space_reserved(own_space(fv)));
 	text_printf(t, "room %s\n",
 		    atomic_load(&own_space(fv)->blocks_first) ? "allocated"
 							      : "counted");
@@ -191,7 +186,6 @@ static void file_destroy(struct volume *vol)
 	file_inode_hash_destroy(fv);
 	kmem_cache_destroy(&fv->dir_streams);
 	watches_destroy(&fv->watches);
-	space_table_destroy(fv);
 	backing_close(fv->root_fd);
 	writeback_group_destroy(&vol->writeback);
 	free(fv);

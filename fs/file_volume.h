@@ -25,7 +25,6 @@ struct file_volume {
 	_Atomic uint64_t time_floor_ns; /* the latest fine time of a change */
 	struct other_fs_list others;
 	struct watches watches;
-	struct space_table spaces;
 	struct disk_watch watch;
 	struct crash crash;
 	struct file_inode_hash hash;

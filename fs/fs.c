@@ -69,6 +69,8 @@ int fs_init(struct fs *fs, const struct fs_config *c)
 	err = kmem_cache_init(fs->mm, &fs->open_files, "open_file",
 			      sizeof(struct open_file), false);
 	if (!err)
+		err = space_table_init(&fs->spaces, fs->mm);
+	if (!err)
 		err = kernel_copies_start(&fs->copies, fs->mm, c->taker);
 	if (!err)
 		err = request_engine_start(&fs->requests, fs->mm, NR_REQUESTS,
@@ -80,6 +82,7 @@ void fs_destroy(struct fs *fs)
 {
 	request_engine_stop(&fs->requests);
 	kernel_copies_stop(&fs->copies);
+	space_table_destroy(&fs->spaces);
 	kmem_cache_destroy(&fs->open_files);
 	if (fs->mm->swap)
 		swap_stop(fs->mm);

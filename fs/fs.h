@@ -6,6 +6,7 @@
 
 #include "fs/kernel_copy.h"
 #include "fs/request.h"
+#include "fs/space.h"
 #include "fs/volume.h"
 #include "mm/mm.h"
 
@@ -16,10 +17,11 @@ struct fs {
 	struct request_engine requests;
 	struct kmem_cache open_files; /* struct open_file */
 	struct kernel_copies copies;
-	size_t request_max; /* bytes of one read or write */
-	size_t overhead;    /* bytes outside the arena, at most */
-	bool io_flusher;    /* of fs/host.h */
-	bool locked;	    /* its memory stays in memory */
+	struct space_table spaces; /* of file systems below file volumes */
+	size_t request_max;	   /* bytes of one read or write */
+	size_t overhead;	   /* bytes outside the arena, at most */
+	bool io_flusher;	   /* of fs/host.h */
+	bool locked;		   /* its memory stays in memory */
 	/*
 	 * One reader at a time for whom there is no frame reads through this:
 	 * request_max bytes and a page, outside the arena.

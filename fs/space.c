@@ -4,9 +4,7 @@
  */
 #include "fs/space.h"
 
-#include "fs/disk_watch.h"
-#include "fs/file_volume.h"
-#include "mm/dirty_limit.h"
+#include "mm/mm.h"
 
 #include <errno.h>
 
@@ -30,22 +28,19 @@
 #define MARGIN_BYTES (1ull << 20)
 enum { MARGIN_SHARE = 256 };
 
-/* --- those of a volume ---------------------------------------------------- */
+/* --- all of them ---------------------------------------------------- */
 
-int space_table_init(struct file_volume *fv)
+int space_table_init(struct space_table *t, struct mm *mm)
 {
-	struct space_table *t = &fv->spaces;
-
+	t->mm = mm;
 	mutex_init(&t->lock);
 	list_init(&t->spaces);
-	return kmem_cache_init(fv->vol.mm, &t->cache, "space",
-			       sizeof(struct space), false);
+	return kmem_cache_init(mm, &t->cache, "space", sizeof(struct space),
+			       false);
 }
 
-void space_table_destroy(struct file_volume *fv)
+void space_table_destroy(struct space_table *t)
 {
-	struct space_table *t = &fv->spaces;
-
 	while (!list_empty(&t->spaces)) {
 		struct space *s =
 			list_first_entry(&t->spaces, struct space, link);
@@ -68,9 +63,8 @@ static struct space *find(struct space_table *t, uint64_t dev)
 	return NULL;
 }
 
-struct space *space_of_dev(struct file_volume *fv, uint64_t dev)
+struct space *space_of_dev(struct space_table *t, uint64_t dev)
 {
-	struct space_table *t = &fv->spaces;
 	struct space *s, *fresh = NULL;
 
 	mutex_lock(&t->lock);
@@ -81,7 +75,7 @@ struct space *space_of_dev(struct file_volume *fv, uint64_t dev)
 	fresh = kmem_cache_zalloc(&t->cache, GFP_KERNEL);
 	if (!fresh)
 		return NULL;
-	fresh->fv = fv;
+	fresh->mm = t->mm;
 	fresh->dev = dev;
 	fresh->block = PAGE_SIZE;
 	mutex_init(&fresh->lock);
@@ -95,9 +89,8 @@ struct space *space_of_dev(struct file_volume *fv, uint64_t dev)
 	return s ? s : fresh;
 }
 
-struct space *space_next(struct file_volume *fv, struct space *s)
+struct space *space_next(struct space_table *t, struct space *s)
 {
-	struct space_table *t = &fv->spaces;
 	struct list_head *next;
 
 	mutex_lock(&t->lock);
@@ -131,12 +124,11 @@ static bool is_refused(const struct space *s)
 /* Are bytes more to be allocated first? */
 static bool decide(struct space *s, uint64_t bytes) must_hold(s->lock)
 {
-	bool first = !atomic_load(&s->no_fallocate) &&
-		     (s->room.limited || is_refused(s) ||
-		      taken(s) + bytes + s->plenty > s->room.bytes);
+	bool first = s->room.limited || is_refused(s) ||
+		     taken(s) + bytes + s->plenty > s->room.bytes;
 
 	if (first && !atomic_load(&s->blocks_first))
-		vmstat_inc(s->fv->vol.mm, SPACE_SCARCE);
+		vmstat_inc(s->mm, SPACE_SCARCE);
 	atomic_store(&s->blocks_first, first);
 	return first;
 }
@@ -151,7 +143,7 @@ static void ask_again(struct space *s, int fd) must_hold(s->lock)
 	s->nr_asking++;
 	mutex_unlock(&s->lock);
 	err = backing_room(fd, &room);
-	plenty = TAKEN_BY_OTHERS + 2 * dirty_max(s->fv->vol.mm);
+	plenty = TAKEN_BY_OTHERS + 2 * dirty_max(s->mm);
 	mutex_lock(&s->lock);
 	s->nr_asking--;
 	/* Who began later may have the newer answer already. */
@@ -162,6 +154,7 @@ static void ask_again(struct space *s, int fd) must_hold(s->lock)
 	s->spent_then = spent; /* it may not know of what came after */
 	s->asked_ns = began;
 	atomic_store(&s->copies, room.copies);
+	atomic_store(&s->known, true);
 	atomic_store(&s->block, min_of(room.block, (uint32_t)PAGE_SIZE));
 }
 
@@ -184,17 +177,29 @@ static bool is_known(struct space *s, uint64_t bytes) must_hold(s->lock)
 	return is_fresh(s) && (decide(s, bytes) || fits(s, bytes));
 }
 
+int space_know(struct space *s, int fd, gfp_t gfp)
+{
+	if (atomic_load_explicit(&s->known, memory_order_relaxed))
+		return 0;
+	if (!(gfp & GFP_RECLAIM))
+		return -EAGAIN;
+	mutex_lock(&s->lock);
+	ask_again(s, fd);
+	mutex_unlock(&s->lock);
+	return 0;
+}
+
 /* What is counted now is to get its blocks before others do. */
 static void hurry(struct space *s)
 {
-	flusher_wake(s->fv->vol.mm);
+	flusher_wake(s->mm);
 }
 
 /* --- reserving --------------------------------------------------------------- */
 
 static int injected(struct space *s, uint64_t bytes)
 {
-	struct mm *mm = s->fv->vol.mm;
+	struct mm *mm = s->mm;
 
 	if (!should_fail(&mm->fail_reserve, bytes))
 		return 0;
@@ -202,22 +207,20 @@ static int injected(struct space *s, uint64_t bytes)
 	return -ENOSPC;
 }
 
-/* Reserve if they fit. 0 or -ENOSPC. *first: they are the only ones. */
-static int count(struct space *s, uint64_t bytes, bool *first)
-	must_hold(s->lock)
+/* Reserve if they fit. 0 or -ENOSPC. */
+static int count(struct space *s, uint64_t bytes) must_hold(s->lock)
 {
 	if (!fits(s, bytes)) {
-		vmstat_inc(s->fv->vol.mm, ENOSPC_BACKING);
+		vmstat_inc(s->mm, ENOSPC_BACKING);
 		return -ENOSPC;
 	}
-	*first = s->reserved == 0;
 	s->reserved += bytes;
 	return 0;
 }
 
 int space_reserve(struct space *s, int fd, uint64_t bytes, gfp_t gfp)
 {
-	bool first = false, turned = false, was_first;
+	bool turned = false, was_first;
 	int err = injected(s, bytes);
 
 	if (err)
@@ -235,11 +238,9 @@ int space_reserve(struct space *s, int fd, uint64_t bytes, gfp_t gfp)
 		err = SPACE_ALLOCATE;
 		turned = !was_first && s->reserved > 0;
 	} else {
-		err = count(s, bytes, &first);
+		err = count(s, bytes);
 	}
 	mutex_unlock(&s->lock);
-	if (first)
-		disk_watch_wake(s->fv);
 	if (turned)
 		hurry(s);
 	return err;
@@ -247,16 +248,13 @@ int space_reserve(struct space *s, int fd, uint64_t bytes, gfp_t gfp)
 
 int space_count(struct space *s, int fd, uint64_t bytes)
 {
-	bool first = false;
 	int err;
 
 	mutex_lock(&s->lock);
 	if (!is_fresh(s) || !fits(s, bytes))
 		ask_again(s, fd);
-	err = count(s, bytes, &first);
+	err = count(s, bytes);
 	mutex_unlock(&s->lock);
-	if (first)
-		disk_watch_wake(s->fv);
 	return err;
 }
 
@@ -334,14 +332,5 @@ uint64_t space_reserved(struct space *s)
 	mutex_lock(&s->lock);
 	bytes = s->reserved;
 	mutex_unlock(&s->lock);
-	return bytes;
-}
-
-uint64_t space_table_reserved(struct file_volume *fv)
-{
-	uint64_t bytes = 0;
-
-	for (struct space *s = space_next(fv, NULL); s; s = space_next(fv, s))
-		bytes += space_reserved(s);
 	return bytes;
 }

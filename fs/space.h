@@ -25,15 +25,15 @@
 #include "mm/lock.h"
 #include "mm/slab.h"
 
-struct file_volume;
+struct mm;
 
 /* (C) constant, (L) guarded by lock, (T) by that of the table. */
 struct space {
-	struct file_volume *fv;	   /* (C) */
+	struct mm *mm;		   /* (C) */
 	struct list_head link;	   /* (T) */
 	uint64_t dev;		   /* of its files (C) */
-	_Atomic bool no_fallocate; /* it was refused once */
 	_Atomic bool blocks_first; /* what was decided last */
+	_Atomic bool known;	   /* it was asked */
 	_Atomic bool copies;	   /* rewriting takes a block, too */
 	_Atomic uint32_t block;	   /* its size, or PAGE_SIZE if that is less */
 	struct mutex lock;
@@ -48,20 +48,27 @@ struct space {
 	uint64_t refused_ns; /* when it took less than it said; 0: never (L) */
 };
 
-/* Those of a volume. */
+/* Those of all volumes: two on one disk have the same. */
 struct space_table {
+	struct mm *mm;
 	struct mutex lock;
-	struct list_head spaces; /* none goes before the volume does */
+	struct list_head spaces; /* none goes before the table does */
 	struct kmem_cache cache; /* struct space */
 };
 
 /* 0 or -ENOMEM. */
-int space_table_init(struct file_volume *fv);
-void space_table_destroy(struct file_volume *fv);
+int space_table_init(struct space_table *t, struct mm *mm);
+void space_table_destroy(struct space_table *t);
 /* Of the files with that st_dev; made if need be. NULL: no memory. */
-struct space *space_of_dev(struct file_volume *fv, uint64_t dev);
+struct space *space_of_dev(struct space_table *t, uint64_t dev);
 /* The one after s, or the first if s is NULL; NULL: there is none. */
-struct space *space_next(struct file_volume *fv, struct space *s);
+struct space *space_next(struct space_table *t, struct space *s);
+
+/*
+ * It has been asked once, at least. 0; asking may take time: -EAGAIN without
+ * GFP_RECLAIM in gfp. fd as below.
+ */
+int space_know(struct space *s, int fd, gfp_t gfp);
 
 /* The block is to be allocated first. */
 #define SPACE_ALLOCATE 1
@@ -90,8 +97,7 @@ void space_refused(struct space *s);
 bool space_wants_look(struct space *s);
 void space_look(struct space *s, int fd);
 
-/* Bytes reserved now; in all of the volume. */
+/* Bytes reserved now. */
 uint64_t space_reserved(struct space *s);
-uint64_t space_table_reserved(struct file_volume *fv);
 
 #endif

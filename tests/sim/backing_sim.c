@@ -862,6 +862,15 @@ static int64_t seek_data(const struct sim_inode *i, uint64_t offset, int whence)
 	return (int64_t)max_of(offset, block * SIM_BLOCK);
 }
 
+bool backing_has_blocks(int fd, uint64_t start, uint64_t end)
+{
+	for (uint64_t at = start & ~(SIM_BLOCK - 1ull); at < end;
+	     at += SIM_BLOCK)
+		if (!sim_file_has_block(fd, at / SIM_BLOCK))
+			return false;
+	return true;
+}
+
 int64_t backing_seek(int fd, uint64_t offset, int whence)
 {
 	struct sim_fd *f = fd_of(fd);

@@ -258,7 +258,8 @@ static void add_volume(struct sums *s, struct wvolume *wv)
 	mutex_unlock(&t->lock);
 	if (wv->is_file) {
 		expect(s, "bytes reserved on the disk",
-		       space_table_reserved(file_volume(wv->vol)), s->reserved);
+		       space_reserved(file_inode(wv->vol->root)->space),
+		       s->reserved);
 		expect(s, "nr_backing_fds",
 		       vmstat_read(wv->w->mm, NR_BACKING_FDS), s->data_fds);
 		expect(s, "descriptors open", backing_sim_nr_data_fds(),
