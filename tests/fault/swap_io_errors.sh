@@ -119,7 +119,7 @@ for n in range(16384):
     same(os.pread(fd, PAGE, n * PAGE), noise, n, versions[n], "at the end")
 check(f"{mnt}/fourth", size3)
 PY
-mount_anon "$mnt" "mem=32M,swap=$work/swap:192M"
+mount_anon "$mnt" "mem=32M,swap=$work/swap:192M,cache=user"
 timeout 100 python3 "$work/errors.py" "$mnt" "$top/tests/mount" || fail "see above"
 
 # Unmounted while nothing can be written: there is nothing that must be.
