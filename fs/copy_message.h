@@ -16,6 +16,7 @@ enum message_type {
 	TAKER_UNMOUNTING,
 	TAKER_TAKE,
 	TAKER_LOOK,
+	TAKER_PUSH,
 };
 
 /* Where the process finds its end of the conversation. */
@@ -32,7 +33,7 @@ struct message {
 	uint64_t device; /* MOUNTED: what is mounted there, and nothing else */
 	union {
 		char path[PATH_MAX];
-		struct copy_order orders[COPY_ORDERS]; /* TAKE; LOOK: one */
+		struct copy_order orders[COPY_ORDERS]; /* TAKE; LOOK, PUSH: one */
 	};
 	struct kernel_view view; /* of an answer to LOOK */
 };

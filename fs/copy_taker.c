@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,23 @@ static int ask(struct copy_taker *t, struct message *m) must_hold(t->lock)
 out_dead:
 	atomic_store(&t->dead, true);
 	return -EIO;
+}
+
+/* The same, if the answer comes before long. */
+static bool asks_in_time(struct copy_taker *t, struct message *m,
+			 uint64_t patience_ns) must_hold(t->lock)
+{
+	struct pollfd answer = { .fd = t->fd, .events = POLLIN };
+	uint64_t until = os_now_ns() + patience_ns, now;
+
+	if (send(t->fd, m, sizeof(*m), MSG_NOSIGNAL) < 0)
+		return false;
+	while ((now = os_now_ns()) < until)
+		if (poll(&answer, 1, (int)((until - now) / NSEC_PER_MSEC) + 1) >
+		    0)
+			return recv(t->fd, m, sizeof(*m), 0) ==
+			       (ssize_t)sizeof(*m);
+	return false;
 }
 
 static int say_mounted(struct copy_taker *t, unsigned int mount)
@@ -272,5 +290,24 @@ int copy_taker_look(struct copy_taker *t, const struct copy_order *order,
 	err = ask(t, &m);
 	mutex_unlock(&t->lock);
 	*view = m.view;
+	return err;
+}
+
+int copy_taker_push(struct copy_taker *t, const struct copy_order *order,
+		    uint64_t patience_ns)
+{
+	struct message m = { .type = TAKER_PUSH, .nr = 1 };
+	int err = 0;
+
+	m.orders[0] = *order;
+	lock_soon(t);
+	if (!atomic_load(&t->dead) && !asks_in_time(t, &m, patience_ns)) {
+		kill_taker(t);
+		atomic_store(&t->dead, true);
+		err = -ETIMEDOUT;
+	} else {
+		err = atomic_load(&t->dead) ? -EIO : m.err;
+	}
+	mutex_unlock(&t->lock);
 	return err;
 }

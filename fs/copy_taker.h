@@ -22,6 +22,7 @@
  *	open(O_SYNC)		 is told not to keep what the kernel has of the
  *				 file: all of it is written back and dropped
  *	cachestat()		 says what is left, and what is dirty
+ *	sync_file_range()	 has what is dirty handed over
  *
  * It needs CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH, not just in a user namespace,
  * and Linux 6.5 for cachestat(2).
@@ -89,6 +90,14 @@ bool copy_taker_is(struct copy_taker *t, pid_t pid, uid_t uid, gid_t gid);
  */
 int copy_taker_look(struct copy_taker *t, const struct copy_order *order,
 		    struct kernel_view *view);
+
+/*
+ * Have the kernel hand over what is dirty of the file of an order, and wait for that;
+ * of a nodeid of 0, of the whole mount, without waiting for all of it. 0 or -errno;
+ * -ETIMEDOUT after patience_ns: the process is killed then, as nothing else ends it.
+ */
+int copy_taker_push(struct copy_taker *t, const struct copy_order *order,
+		    uint64_t patience_ns);
 
 /*
  * The calling thread shall not wait for a CPU behind those whose pages it takes

@@ -302,6 +302,30 @@ static int look(struct taker *t, const struct copy_order *o,
 	return 0;
 }
 
+/*
+ * syncfs(2) need not wait for a FUSE file system, whose kernel promises nothing for
+ * what a process has to write.
+ */
+static int push(struct taker *t, const struct copy_order *o)
+{
+	int mount = o->mount < COPY_TAKER_MOUNTS ? t->mounts[o->mount] : -1;
+	int fd;
+
+	if (mount < 0)
+		return -ESTALE;
+	if (o->nodeid == 0)
+		return syncfs(mount) < 0 ? -errno : 0;
+	fd = open_idle(t, o);
+	if (fd < 0)
+		return -errno;
+	return sync_file_range(fd, 0, 0,
+			       SYNC_FILE_RANGE_WAIT_BEFORE |
+				       SYNC_FILE_RANGE_WRITE |
+				       SYNC_FILE_RANGE_WAIT_AFTER) < 0
+		       ? -errno
+		       : 0;
+}
+
 static void forget_mount(struct taker *t, uint32_t n)
 {
 	if (n < COPY_TAKER_MOUNTS && t->mounts[n] >= 0) {
@@ -390,6 +414,10 @@ static void obey(struct taker *t, struct message *m)
 	case TAKER_TAKE:
 		for (uint32_t i = 0; i < m->nr && i < COPY_ORDERS; i++)
 			take(t, &m->orders[i]);
+		close_node(t);
+		break;
+	case TAKER_PUSH:
+		m->err = push(t, &m->orders[0]);
 		close_node(t);
 		break;
 	case TAKER_LOOK:

@@ -63,6 +63,7 @@ static void run_again(struct request *rq)
 /* No room now: parked, and run again; false: it has waited enough. */
 static bool waits_for_room(struct request *rq)
 {
+	kernel_copies_ask(&rq->fs->copies);
 	if (oom_judge(rq->vol->mm, &rq->oom) == OOM_REFUSE)
 		return false;
 	request_park(&rq->fs->requests, rq, BALANCE_PAUSE_MAX / 10, run_again);

@@ -52,6 +52,9 @@ enum { FIRST_MESSAGE = (1 << 20) + HEADER_ROOM };
 #define JOIN_POLL_NS (20 * NSEC_PER_MSEC)
 enum { UNMOUNT_POLLS = 500 };
 
+/* What takes longer to be handed over at the end is lost. */
+#define HAND_OVER_NS (30 * NSEC_PER_SEC)
+
 /* A mount that does not answer by then never will. */
 #define PROBE_NS (10 * NSEC_PER_SEC)
 
@@ -410,7 +413,7 @@ int session_start(struct session *s, struct volume *vol,
 	return err ? err : find_transport(s, c);
 }
 
-/* Begun for all at once; unless there is another's mount on top. */
+/* Of a volume of ours, unless there is another's mount on top. */
 static void sync_root(const struct session *s)
 {
 	int fd = open(s->vol->mountpoint, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -418,66 +421,105 @@ static void sync_root(const struct session *s)
 
 	if (fd >= 0 && leads_to_ours(s, fd, ""))
 		root = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0)
-		close(fd);
-	if (root < 0)
-		return;
-	syncfs(root);
-	close(root);
+	if (root >= 0)
+		syncfs(root);
 }
 
-/*
- * File by file: being told to drop what it has of one, the kernel writes back what
- * is dirty there, and waits for it. (syncfs(2) need not wait: the kernel promises
- * nothing for what a process has to write.) What is mapped is open. The oldest come
- * first, and go behind those that are opened meanwhile, so that each of them has its
- * turn.
- */
-static void sync_open_files(struct session *s)
+/* For who has no helper: in a process that can be left behind, as ask() is. */
+static void sync_root_apart(const struct session *s, uint64_t until)
 {
-	struct volume *vol = s->vol;
-	struct open_file *file;
+	pid_t child = fork();
+
+	if (child == 0) {
+		close_range(0, ~0u, 0);
+		sync_root(s);
+		_exit(0);
+	}
+	while (child > 0 && waitpid(child, NULL, WNOHANG) == 0) {
+		os_sleep_ns(NSEC_PER_MSEC);
+		if (os_now_ns() > until)
+			kill(child, SIGKILL);
+	}
+}
+
+/* The next open file that may be dirty in the kernel, with a ref, or NULL. */
+static struct inode *next_mapped(struct volume *vol, unsigned long *left)
+{
+	struct inode *inode = NULL;
+
+	mutex_lock(&vol->opens_lock);
+	while (!inode && *left > 0 && !list_empty(&vol->open_files)) {
+		struct open_file *file = list_last_entry(
+			&vol->open_files, struct open_file, link);
+
+		/* Behind those that are opened meanwhile: each has its turn. */
+		list_move(&vol->open_files, &file->link);
+		--*left;
+		if (kernel_copies_may_be_dirty(file->inode))
+			inode = file->inode;
+	}
+	if (inode)
+		inode_ref(inode);
+	mutex_unlock(&vol->opens_lock);
+	return inode;
+}
+
+static unsigned long nr_open_files(struct volume *vol)
+{
+	const struct open_file *file;
 	unsigned long nr = 0;
 
 	mutex_lock(&vol->opens_lock);
 	list_for_each_entry(file, &vol->open_files, struct open_file, link)
 		nr++;
 	mutex_unlock(&vol->opens_lock);
-	for (; nr > 0; nr--) {
-		struct inode *inode = NULL;
-
-		mutex_lock(&vol->opens_lock);
-		if (!list_empty(&vol->open_files)) {
-			file = list_last_entry(&vol->open_files,
-					       struct open_file, link);
-			list_move(&vol->open_files, &file->link);
-			inode = file->inode;
-			inode_ref(inode);
-		}
-		mutex_unlock(&vol->opens_lock);
-		if (!inode)
-			break;
-		fuse_lowlevel_notify_inval_inode(s->se, inode_nodeid(inode), 0,
-						 0);
-		inode_put(inode);
-	}
+	return nr;
 }
 
 /*
  * What programs have dirtied through mappings is the kernel's until it writes
- * it to us: ask for that while we can still take it.
+ * it to us: ask for that while we can still take it. No thread of ours waits for it
+ * in the kernel: it may have to wait for a request that is never answered.
  */
 static void sync_kernel(struct session *s)
 {
-	sync_root(s);
-	sync_open_files(s);
+	struct volume *vol = s->vol;
+	struct kernel_copies *k = &vol->fs->copies;
+	uint64_t until = os_now_ns() + HAND_OVER_NS, now;
+	unsigned long left = nr_open_files(vol);
+	struct inode *inode;
+	int err = kernel_copies_push(k, vol, NULL, HAND_OVER_NS);
+
+	if (err && err != -ETIMEDOUT)
+		sync_root_apart(s, until);
+	while (!err && (now = os_now_ns()) < until &&
+	       (inode = next_mapped(vol, &left))) {
+		err = kernel_copies_push(k, vol, inode, until - now);
+		inode_put(inode);
+	}
+	if (err == -ETIMEDOUT)
+		log_line("%s: what is dirty in mappings was not handed over in "
+			 "%llu s",
+			 vol->mountpoint, HAND_OVER_NS / NSEC_PER_SEC);
+}
+
+/* The helper's, which keeps the connection as a mount does. */
+static void forget_clone(struct session *s)
+{
+	struct copy_taker *taker = s->vol->fs->copies.taker;
+
+	if (taker)
+		copy_taker_unmounting(taker, s->vol->number);
 }
 
 static void unmount(struct session *s)
 {
-	if (session_ended(s))
+	if (session_ended(s)) {
+		forget_clone(s);
 		return;
+	}
 	if (is_on_top(s) && umount2(s->vol->mountpoint, 0) == 0) {
+		forget_clone(s);
 		/* The kernel hands over what it has, and then ends it. */
 		for (int i = 0; i < UNMOUNT_POLLS && !session_ended(s); i++)
 			os_sleep_ns(JOIN_POLL_NS);
@@ -485,6 +527,7 @@ static void unmount(struct session *s)
 	}
 	/* In use: as much as can be had, and then they are cut off. */
 	sync_kernel(s);
+	forget_clone(s);
 }
 
 /*
@@ -504,11 +547,8 @@ static void leave_mount(struct session *s, bool unmounted)
 
 void session_stop(struct session *s)
 {
-	struct copy_taker *taker = s->vol->fs->copies.taker;
 	bool unmounted = !s->mounted;
 
-	if (s->mounted && taker)
-		copy_taker_unmounting(taker, s->vol->number);
 	if (s->mounted) {
 		unmount(s);
 		unmounted = session_ended(s);

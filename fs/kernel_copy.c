@@ -279,6 +279,18 @@ int kernel_copies_look(struct kernel_copies *k, const struct inode *inode,
 	return err;
 }
 
+int kernel_copies_push(struct kernel_copies *k, const struct volume *vol,
+		       const struct inode *inode, uint64_t patience_ns)
+{
+	struct copy_order o = { .mount = vol->number };
+
+	if (!k->taker || atomic_load(&k->off))
+		return -ENOTSUP;
+	if (inode)
+		order_init(&o, inode);
+	return k->push(k->taker, &o, patience_ns);
+}
+
 void kernel_copies_opened(struct inode *inode, int mode)
 {
 	struct inode_copies *ic = &inode->copies;
@@ -466,6 +478,12 @@ static unsigned long ask_frames(struct shrinker *s, unsigned long nr)
 	return 0;
 }
 
+void kernel_copies_ask(struct kernel_copies *k)
+{
+	if (k->taker && count_frames(&k->shrinker) > 0)
+		ask_frames(&k->shrinker, k->slack);
+}
+
 /* Others need frames: at least a batch, as each round trip costs the same. */
 static void give_frames(struct kernel_copies *k, unsigned long nr)
 {
@@ -582,6 +600,7 @@ int kernel_copies_start(struct kernel_copies *k, struct mm *mm,
 		.mm = mm,
 		.take = copy_taker_take,
 		.look = copy_taker_look,
+		.push = copy_taker_push,
 		.max = pages - pages / MAX_SHARE,
 		.transit = min_of(pages / TRANSIT_SHARE, TRANSIT_MAX),
 		.slack = min_of(pages / SLACK_SHARE, SLACK_MAX),

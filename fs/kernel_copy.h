@@ -100,6 +100,9 @@ struct kernel_copies {
 	/* copy_taker_look(), likewise. */
 	int (*look)(struct copy_taker *t, const struct copy_order *order,
 		    struct kernel_view *view);
+	/* copy_taker_push(), likewise. */
+	int (*push)(struct copy_taker *t, const struct copy_order *order,
+		    uint64_t patience_ns);
 	unsigned long max;     /* pages the balloon may have */
 	unsigned long min;     /* ... and always has */
 	unsigned long transit; /* ... of them for reads not seen yet */
@@ -141,6 +144,11 @@ void kernel_copies_stop(struct kernel_copies *k);
 bool kernel_copies_charge(struct kernel_copies *k, struct inode *inode,
 			  uint64_t first, unsigned int nr);
 bool kernel_copies_fit(struct kernel_copies *k);
+/*
+ * There is no room for somebody: have the frames that stand for copies, those that
+ * are not always there. They come from the thread. Never blocks.
+ */
+void kernel_copies_ask(struct kernel_copies *k);
 /* The taker turned out to be of no use: nothing is charged from now on. */
 void kernel_copies_disable(struct kernel_copies *k);
 
@@ -168,6 +176,14 @@ bool kernel_copies_may_be_dirty(struct inode *inode);
  */
 int kernel_copies_look(struct kernel_copies *k, const struct inode *inode,
 		       uint64_t offset, uint64_t len, struct kernel_view *view);
+
+/*
+ * Have the kernel hand over what it has dirty of an inode, and wait for it; inode
+ * NULL: of all of the volume, without waiting for all. 0; -ETIMEDOUT; or -errno:
+ * nobody can.
+ */
+int kernel_copies_push(struct kernel_copies *k, const struct volume *vol,
+		       const struct inode *inode, uint64_t patience_ns);
 
 /*
  * So many bytes that were dirty in the kernel have arrived, and there is no

@@ -563,6 +563,7 @@ void rw_write_slow(struct request *rq)
 		return;
 	}
 	if (err == -ENOMEM) {
+		kernel_copies_ask(&rq->vol->fs->copies);
 		rq->oom.other_way = rq->vol->ops->write_around != NULL;
 		if (oom_judge(rq->vol->mm, &rq->oom) == OOM_WAIT) {
 			request_park(e, rq, BALANCE_PAUSE_MAX / 10,

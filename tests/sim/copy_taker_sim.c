@@ -45,6 +45,15 @@ int copy_taker_look(struct copy_taker *t, const struct copy_order *order,
 	return 0;
 }
 
+int copy_taker_push(struct copy_taker *t, const struct copy_order *order,
+		    uint64_t patience_ns)
+{
+	(void)t;
+	(void)order;
+	(void)patience_ns;
+	return 0;
+}
+
 void copy_taker_hurry(void)
 {
 }
