@@ -12,15 +12,24 @@
 void backing_identify(struct file_volume *fv, int path_fd,
 		      const struct statx *st, struct backing_id *id)
 {
+	uint64_t dev = makedev(st->stx_dev_major, st->stx_dev_minor);
+	/* Of what is below SOURCE it is asked each time. */
+	bool lasts = dev == fv->dev ? fv->handles_last
+				    : backing_handles_last(path_fd);
 	bool has_handle;
 
 	*id = (struct backing_id){
-		.dev = makedev(st->stx_dev_major, st->stx_dev_minor),
+		.dev = dev,
 		.ino = st->stx_ino,
 		.mount = S_ISDIR(st->stx_mode) ? st->stx_mnt_id : 0,
 		.path_fd = -1,
 	};
-	has_handle = backing_get_handle(path_fd, id);
+	has_handle = lasts && backing_get_handle(path_fd, id);
+	/*
+	 * A FUSE file system may have a node for each name: then the kernel's
+	 * inodes and their handles tell links apart, that are one file.
+	 */
+	id->by_number = !lasts && !S_ISDIR(st->stx_mode) && st->stx_nlink > 1;
 	/* It would be opened through the root: for the same mount only. */
 	if (!has_handle || !fv->has_handles || st->stx_mnt_id != fv->mnt_id)
 		id->path_fd = path_fd;

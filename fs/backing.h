@@ -38,6 +38,7 @@ struct backing_id {
 	uint64_t mount;	   /* of a directory; else 0 */
 	int path_fd;	   /* kept open, or -1: opened by its handle */
 	int watch;	   /* no handle: of fs/watch.h; 0: not even that */
+	bool by_number;	   /* nor is it to have a watch */
 	int32_t handle_type;
 	uint8_t handle_bytes; /* 0: none */
 	uint8_t handle[BACKING_HANDLE_MAX];
@@ -112,6 +113,8 @@ int backing_dup(int fd);
 int backing_replace(int number, int fd);
 void backing_close(int fd);
 
+/* Does a handle stand for a file for as long as that is there, and for no other? */
+bool backing_handles_last(int fd);
 /* Sets the handle in id. False: there is none that could be kept. */
 bool backing_get_handle(int fd, struct backing_id *id);
 
@@ -124,6 +127,8 @@ void backing_unwatch(int watches_fd, int watch);
 
 /* Basic status and the mount's id. */
 int backing_statx(int fd, struct statx *st);
+/* The same as far as it is known here: nobody who serves the file is asked. */
+int backing_statx_known(int fd, struct statx *st);
 int backing_stat(int fd, struct stat *st);
 int backing_statfs(int fd, struct statvfs *st);
 int backing_room(int fd, struct backing_room *room);

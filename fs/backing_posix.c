@@ -160,7 +160,7 @@ static uint64_t probe_max_size(int fd, uint64_t limit)
  * FUSE and FAT know a file by its handle for as long as its inode is in memory,
  * and no longer.
  */
-static bool handles_last(int fd)
+bool backing_handles_last(int fd)
 {
 	struct statfs st;
 
@@ -174,7 +174,8 @@ void backing_probe(struct file_volume *fv)
 	int fd, direct;
 
 	fv->has_handles = false;
-	if (handles_last(fv->root_fd) && backing_get_handle(fv->root_fd, &id)) {
+	fv->handles_last = backing_handles_last(fv->root_fd);
+	if (fv->handles_last && backing_get_handle(fv->root_fd, &id)) {
 		fd = backing_open_handle(fv->root_fd, &id, O_PATH);
 		fv->has_handles = fd >= 0;
 		if (fd >= 0)
@@ -210,6 +211,12 @@ int backing_syncfs(int fd)
 }
 
 /* --- status, and attributes -------------------------------------------------- */
+
+int backing_statx_known(int fd, struct statx *st)
+{
+	return result(statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+			    STATX_BASIC_STATS | STATX_MNT_ID, st));
+}
 
 int backing_statx(int fd, struct statx *st)
 {

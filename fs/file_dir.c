@@ -452,7 +452,7 @@ static uint64_t number_in(const struct file_dir_stream *s,
 	fd = backing_open_name(s->fd, d->d_name);
 	if (fd < 0)
 		return number;
-	if (backing_statx(fd, &st) == 0)
+	if (backing_statx_known(fd, &st) == 0)
 		number = number_of(fv, dev_of(&st), st.stx_ino);
 	backing_close(fd);
 	return number;

@@ -349,7 +349,7 @@ static struct file_inode *join_or_add_watched(struct file_volume *fv,
 static struct file_inode *get(struct file_volume *fv, struct backing_id *id,
 			      struct file_inode *fresh, bool lookup)
 {
-	return id->handle_bytes > 0
+	return id->handle_bytes > 0 || id->by_number
 		       ? join_or_add(fv, id, fresh, lookup)
 		       : join_or_add_watched(fv, id, fresh, lookup);
 }

@@ -16,12 +16,13 @@
 /* (C) constant once the volume is open. */
 struct file_volume {
 	struct volume vol;
-	int root_fd;	  /* the backing directory, opened for reading;
+	int root_fd;	   /* the backing directory, opened for reading;
 			   * file handles are opened through it (C) */
-	uint64_t mnt_id;  /* of the backing mount (C) */
-	uint64_t dev;	  /* of the backing directory (C) */
-	bool has_handles; /* inodes are found again by file handle (C) */
-	bool has_direct;  /* files can be opened with O_DIRECT (C) */
+	uint64_t mnt_id;   /* of the backing mount (C) */
+	uint64_t dev;	   /* of the backing directory (C) */
+	bool handles_last; /* there, see fs/backing.h (C) */
+	bool has_handles;  /* inodes are found again by file handle (C) */
+	bool has_direct;   /* files can be opened with O_DIRECT (C) */
 	_Atomic uint64_t time_floor_ns; /* the latest fine time of a change */
 	struct other_fs_list others;
 	struct watches watches;

@@ -100,6 +100,8 @@ static bool is_plimsoll(const struct mount_line *m)
 static bool is_fuse(const struct mount_line *m)
 {
 	return strcmp(m->type, "fuse") == 0 ||
+	       strcmp(m->type, "fuseblk") == 0 ||
+	       strcmp(m->type, "virtiofs") == 0 ||
 	       strncmp(m->type, "fuse.", strlen("fuse.")) == 0;
 }
 

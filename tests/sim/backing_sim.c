@@ -209,6 +209,12 @@ int backing_open_name(int dir_fd, const char *name)
 	return *p ? fd_new((*p)->inode, O_PATH) : -ENOENT;
 }
 
+bool backing_handles_last(int fd)
+{
+	(void)fd;
+	return true;
+}
+
 bool backing_get_handle(int fd, struct backing_id *id)
 {
 	struct sim_fd *f = fd_of(fd);
@@ -350,6 +356,11 @@ void backing_probe(struct file_volume *fv)
 static uint64_t size_of(const struct sim_inode *i)
 {
 	return i->target ? strlen(i->target) : sim_file_size(i->file);
+}
+
+int backing_statx_known(int fd, struct statx *st)
+{
+	return backing_statx(fd, st);
 }
 
 int backing_stat(int fd, struct stat *st)
