@@ -33,7 +33,8 @@ struct message {
 	uint64_t device; /* MOUNTED: what is mounted there, and nothing else */
 	union {
 		char path[PATH_MAX];
-		struct copy_order orders[COPY_ORDERS]; /* TAKE; LOOK, PUSH: one */
+		struct copy_order
+			orders[COPY_ORDERS]; /* TAKE; LOOK, PUSH: one */
 	};
 	struct kernel_view view; /* of an answer to LOOK */
 };
