@@ -132,7 +132,7 @@ os.close(h)
 for n in range(NR):
     read(n, set(), "at the end")
 PY
-mount_anon "$mnt" "mem=16M,swap=$work/swap:128M"
+mount_anon "$mnt" "mem=16M,swap=$work/swap:128M,cache=user"
 timeout 160 python3 "$work/kinds.py" "$mnt" "$plimsollctl" "$seed" "$top/tests/mount" ||
 	fail "see above"
 unmount "$mnt"
