@@ -539,9 +539,7 @@ int file_cut_backing(struct file_inode *fi, uint64_t size)
 		file_blocks_cut(fi, size, shrunk);
 	}
 	mutex_unlock(&fi->attr_lock);
-	file_privs_written(&fi->privs);
-	if (keep)
-		file_privs_kept(fi);
+	file_privs_end(fi, keep);
 	if (!err)
 		crash_note_cut(fi, size);
 	return err;
@@ -699,9 +697,7 @@ int file_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t len)
 	if (!err) {
 		keep = file_privs_keep(fi);
 		err = backing_fallocate(fd, mode, offset, len);
-		file_privs_written(&fi->privs);
-		if (keep)
-			file_privs_kept(fi);
+		file_privs_end(fi, keep);
 		/* If it fails, too: some of it may have been done. */
 		if (mode & ~FALLOC_FL_KEEP_SIZE)
 			forget_contents(fi, offset);

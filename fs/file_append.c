@@ -141,9 +141,7 @@ static ssize_t append_reserved(struct file_inode *fi, const void *from,
 		room = 0;
 	keep = file_privs_keep(fi);
 	n = backing_append(fi->fds.append, from, len, end);
-	file_privs_written(&fi->privs);
-	if (keep)
-		file_privs_kept(fi);
+	file_privs_end(fi, keep);
 	if (room)
 		space_release(fi->space, room, n > 0);
 	return n;

@@ -115,9 +115,7 @@ int file_blocks_try(struct file_inode *fi, uint64_t start, uint64_t end)
 	mutex_lock(&fi->attr_lock);
 	err = allocate(fi, start, end);
 	mutex_unlock(&fi->attr_lock);
-	file_privs_written(&fi->privs);
-	if (keep)
-		file_privs_kept(fi);
+	file_privs_end(fi, keep);
 	if (err != -EOPNOTSUPP && err != -ENOSYS)
 		return err;
 	/* One without extents on a file system that has them, for one. */

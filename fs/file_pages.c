@@ -571,9 +571,7 @@ int file_write_around(struct inode *inode, uint64_t at, const void *from,
 	err = extend(fi, at, at + len);
 	if (!err)
 		err = file_write_buffered(fi, at, from, len);
-	file_privs_written(&fi->privs);
-	if (keep)
-		file_privs_kept(fi);
+	file_privs_end(fi, keep);
 	if (reserved)
 		space_release(fi->space, reserved, !err);
 	/*

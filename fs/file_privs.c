@@ -317,6 +317,13 @@ void file_privs_kept(struct file_inode *fi)
 	vmstat_inc(fi->inode.vol->mm, PRIVS_KEPT);
 }
 
+void file_privs_end(struct file_inode *fi, bool keep)
+{
+	file_privs_written(&fi->privs);
+	if (keep)
+		file_privs_kept(fi);
+}
+
 void file_privs_restore(struct file_inode *fi)
 {
 	if (!atomic_load(&fi->privs.may_have))

@@ -57,6 +57,8 @@ static inline void file_privs_written(struct file_privs *p)
 	atomic_fetch_sub(&p->nr_writes, 1);
 }
 void file_privs_kept(struct file_inode *fi);
+/* Both, by who has waited for it; keep: what file_privs_keep() said. */
+void file_privs_end(struct file_inode *fi, bool keep);
 
 /* What could not be put back, or is not yet: try. Takes attr_lock. */
 void file_privs_restore(struct file_inode *fi);
