@@ -6,13 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 #include <xxhash.h>
 
 void backing_identify(struct file_volume *fv, int path_fd,
 		      const struct statx *st, struct backing_id *id)
 {
-	uint64_t dev = makedev(st->stx_dev_major, st->stx_dev_minor);
+	uint64_t dev = backing_dev(st);
 	/* Of what is below SOURCE it is asked each time. */
 	bool lasts = dev == fv->dev ? fv->handles_last
 				    : backing_handles_last(path_fd);

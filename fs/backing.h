@@ -18,6 +18,7 @@
 
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 
 struct file_volume;
 
@@ -26,8 +27,8 @@ struct file_volume;
 
 /*
  * What a file is recognised by: its file system and its handle, by whatever
- * mount and name it was found; without a handle, the kernel's inode. A directory's mount counts as well: what is
- * mounted below it differs.
+ * mount and name it was found; without a handle, the kernel's inode. A
+ * directory's mount counts as well: what is mounted below it differs.
  *
  * How it is opened again is another question: what was found on the mount of
  * the backing directory itself by the handle, anything else by a descriptor,
@@ -65,6 +66,12 @@ struct backing_room {
 	bool copies;	/* what is rewritten takes a block, too */
 	bool as_other;	/* takes blocks as who mounted it, whoever we are */
 };
+
+/* st_dev, as of stat(2). */
+static inline uint64_t backing_dev(const struct statx *st)
+{
+	return makedev(st->stx_dev_major, st->stx_dev_minor);
+}
 
 /*
  * Identify the file behind an O_PATH descriptor. The descriptor becomes part

@@ -23,15 +23,10 @@
 
 enum { EMFILE_TRIES = 50 };
 
-static uint64_t dev_of(const struct statx *x)
-{
-	return makedev(x->stx_dev_major, x->stx_dev_minor);
-}
-
 static void stat_of(const struct statx *x, struct stat *st)
 {
 	*st = (struct stat){
-		.st_dev = dev_of(x),
+		.st_dev = backing_dev(x),
 		.st_ino = x->stx_ino,
 		.st_mode = x->stx_mode,
 		.st_nlink = x->stx_nlink,
@@ -71,7 +66,8 @@ static int open_name(struct file_volume *fv, int dir_fd, const char *name,
 /* Is it on another mount than its directory, or file system? */
 static bool is_outside(const struct file_inode *dir, const struct statx *st)
 {
-	return st->stx_mnt_id != dir->id.mount || dev_of(st) != dir->id.dev;
+	return st->stx_mnt_id != dir->id.mount ||
+	       backing_dev(st) != dir->id.dev;
 }
 
 static int lookup_at(struct file_inode *dir, int dir_fd, const char *name,
@@ -453,7 +449,7 @@ static uint64_t number_in(const struct file_dir_stream *s,
 	if (fd < 0)
 		return number;
 	if (backing_statx_known(fd, &st) == 0)
-		number = number_of(fv, dev_of(&st), st.stx_ino);
+		number = number_of(fv, backing_dev(&st), st.stx_ino);
 	backing_close(fd);
 	return number;
 }

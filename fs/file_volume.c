@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/sysmacros.h>
 
 static unsigned long count_idle(struct shrinker *s)
 {
@@ -45,7 +44,7 @@ static int open_root(struct file_volume *fv)
 		return err;
 	}
 	fv->mnt_id = st.stx_mnt_id;
-	fv->dev = makedev(st.stx_dev_major, st.stx_dev_minor);
+	fv->dev = backing_dev(&st);
 	root = file_inode_get(fv, fd, &st, true, &err);
 	if (!root)
 		return err;

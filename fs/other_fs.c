@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 
 struct other_fs {
 	struct list_head link; /* (list's lock) */
@@ -79,8 +78,7 @@ static struct other_fs *find_or_add(struct file_volume *fv,
 
 static bool is_other(const struct file_volume *fv, const struct statx *st)
 {
-	return st->stx_mnt_id != fv->mnt_id &&
-	       makedev(st->stx_dev_major, st->stx_dev_minor) != fv->dev;
+	return st->stx_mnt_id != fv->mnt_id && backing_dev(st) != fv->dev;
 }
 
 struct other_fs *other_fs_get(struct file_volume *fv, int path_fd,
