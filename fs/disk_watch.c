@@ -43,7 +43,7 @@ static bool look(struct file_volume *fv)
 	bool again = false;
 
 	for (struct space *s = space_next(t, NULL); s; s = space_next(t, s))
-		if (space_wants_look(s)) {
+		if (space_reserved(s) > 0) {
 			look_at(fv, s);
 			again = true;
 		}

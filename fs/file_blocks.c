@@ -67,10 +67,19 @@ static uint64_t round_end(struct file_inode *fi, uint64_t end)
 	return min_of(page_end, (end + block - 1) / block * block);
 }
 
+bool file_blocks_unsupported(struct file_inode *fi, int err)
+{
+	if (err != -EOPNOTSUPP && err != -ENOSYS)
+		return false;
+	/* One without extents on a file system that has them, for one. */
+	atomic_store(&fi->no_fallocate, true);
+	return true;
+}
+
 bool file_blocks_found(struct file_inode *fi, int err, uint64_t start,
 		       uint64_t end)
 {
-	return (err == -ENOSPC || err == -EDQUOT) &&
+	return space_is_full(err) &&
 	       (file_blocks_there(fi, start, end) ||
 		backing_has_blocks(fi->fds.buffered, start, end));
 }
@@ -116,11 +125,7 @@ int file_blocks_try(struct file_inode *fi, uint64_t start, uint64_t end)
 	err = allocate(fi, start, end);
 	mutex_unlock(&fi->attr_lock);
 	file_privs_end(fi, keep);
-	if (err != -EOPNOTSUPP && err != -ENOSYS)
-		return err;
-	/* One without extents on a file system that has them, for one. */
-	atomic_store(&fi->no_fallocate, true);
-	return -EOPNOTSUPP;
+	return file_blocks_unsupported(fi, err) ? -EOPNOTSUPP : err;
 }
 
 int file_blocks_allocate(struct file_inode *fi, uint64_t start, uint64_t end)
@@ -132,7 +137,7 @@ int file_blocks_allocate(struct file_inode *fi, uint64_t start, uint64_t end)
 		vmstat_inc(mm, ENOSPC_BACKING);
 	if (err == -EDQUOT)
 		vmstat_inc(mm, EDQUOT_BACKING);
-	if (err == -ENOSPC || err == -EDQUOT)
+	if (space_is_full(err))
 		space_refused(fi->space);
 	return err;
 }
@@ -147,7 +152,7 @@ int file_blocks_fill_tail(struct file_inode *fi, uint64_t size)
 	    file_blocks_there(fi, old & ~PAGE_MASK, end))
 		return 0;
 	err = file_blocks_allocate(fi, old, end);
-	return err == -ENOSPC || err == -EDQUOT ? err : 0;
+	return space_is_full(err) ? err : 0;
 }
 
 bool file_blocks_behind(struct file_inode *fi)

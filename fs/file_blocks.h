@@ -34,13 +34,17 @@ bool file_blocks_there(struct file_inode *fi, uint64_t start, uint64_t end);
 bool file_blocks_precise(struct file_inode *fi);
 
 /*
- * Allocate blocks for [start, end), and what comes before in its first page. 0; -ENOSPC, -EDQUOT or
- * another -errno; -EOPNOTSUPP: cannot be done to this file, and its no_fallocate
- * is set. The file is in use and io_lock is held. Takes attr_lock.
+ * Allocate blocks for [start, end), and what comes before in its first page. 0;
+ * -ENOSPC, -EDQUOT or another -errno; -EOPNOTSUPP: cannot be done to this file,
+ * and its no_fallocate is set. The file is in use and io_lock is held. Takes
+ * attr_lock.
  */
 int file_blocks_allocate(struct file_inode *fi, uint64_t start, uint64_t end);
 /* The same of one who can do with less: it is no refusal. */
 int file_blocks_try(struct file_inode *fi, uint64_t start, uint64_t end);
+
+/* fallocate(2) said err. Can it not be done to this file? Sets no_fallocate then. */
+bool file_blocks_unsupported(struct file_inode *fi, int err);
 
 /*
  * fallocate(2) of that range said err. Are the blocks there all the same? xfs wants

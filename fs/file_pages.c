@@ -42,11 +42,6 @@ static void io1_done(struct page_io *io)
 	run_io_done(io, 1);
 }
 
-static bool is_full(int err)
-{
-	return err == -ENOSPC || err == -EDQUOT;
-}
-
 /* The end of a run that is written, or is not: err. */
 static void write_done(struct page_run *run, int err)
 {
@@ -54,7 +49,7 @@ static void write_done(struct page_run *run, int err)
 
 	if (err)
 		unwritten_note(fi, err);
-	if (is_full(err))
+	if (space_is_full(err))
 		space_refused(fi->space);
 	page_run_write_done(run, err);
 }
@@ -176,7 +171,6 @@ static int extend(struct file_inode *fi, uint64_t start, uint64_t end)
 	struct page_io_engine *io = fi->inode.vol->mm->io;
 	int err = -EOPNOTSUPP;
 	struct stat st;
-	bool cannot;
 
 	if (end <= atomic_load(&fi->backing_size))
 		return 0;
@@ -185,10 +179,8 @@ static int extend(struct file_inode *fi, uint64_t start, uint64_t end)
 		err = page_io_fallocate(io, fi->fds.buffered, start,
 					end - start);
 	mutex_lock(&fi->attr_lock);
-	cannot = err == -EOPNOTSUPP || err == -ENOSYS;
-	if (cannot)
-		atomic_store(&fi->no_fallocate, true);
-	if (cannot || file_blocks_found(fi, err, start, end)) {
+	if (file_blocks_unsupported(fi, err) ||
+	    file_blocks_found(fi, err, start, end)) {
 		err = 0;
 		/* Looked at again: another run may have gone further. */
 		if (end > atomic_load(&fi->backing_size))
@@ -438,7 +430,7 @@ static int get_room(struct file_inode *fi, uint64_t start, uint64_t end,
 		err = file_blocks_fill_tail(fi, start);
 		if (!err && lacks)
 			err = file_blocks_allocate(fi, start, end);
-		if (is_full(err) || (!err && !count))
+		if (space_is_full(err) || (!err && !count))
 			return err;
 		/* It could not be done, or not now: no more is to be had. */
 		err = space_count(fi->space, fd, bytes);
@@ -480,8 +472,8 @@ int file_prepare_page(struct inode *inode, struct page *page, uint64_t end,
 	int err;
 
 	/* What could not be written back is not taken. */
-	if (!file_inode(inode)->fds.writable)
-		return file_inode(inode)->fds.refused;
+	if (!fi->fds.writable)
+		return fi->fds.refused;
 	/* What lies behind the end must be gone before it is in the file. */
 	if (atomic_load(&fi->too_long) &&
 	    start + PAGE_SIZE > atomic_load(&inode->size))

@@ -301,17 +301,7 @@ void space_refused(struct space *s)
 
 /* --- looking ------------------------------------------------------------------ */
 
-bool space_wants_look(struct space *s)
-{
-	bool wants;
-
-	mutex_lock(&s->lock);
-	wants = s->reserved > 0;
-	mutex_unlock(&s->lock);
-	return wants;
-}
-
-/* Every time, as the flusher passes by what is in use. */
+/* Decided every time, also where what it said last is good enough. */
 void space_look(struct space *s, int fd)
 {
 	bool turned;

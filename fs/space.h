@@ -25,6 +25,8 @@
 #include "mm/lock.h"
 #include "mm/slab.h"
 
+#include <errno.h>
+
 struct mm;
 
 /* (C) constant, (L) guarded by lock, (T) by that of the table. */
@@ -90,11 +92,15 @@ void space_release(struct space *s, uint64_t bytes, bool written);
 int space_check(struct space *s, int fd, uint64_t bytes);
 /* They were allocated, and are not reserved. */
 void space_allocated(struct space *s, uint64_t bytes);
+/* Does err say that there was no room, on the disk or in a quota? */
+static inline bool space_is_full(int err)
+{
+	return err == -ENOSPC || err == -EDQUOT;
+}
 /* It had no room, for somebody at least: what it says is not to be believed. */
 void space_refused(struct space *s);
 
-/* Look again, if something is counted and the last look was a while ago. */
-bool space_wants_look(struct space *s);
+/* Look again, if the last look was a while ago. */
 void space_look(struct space *s, int fd);
 
 /* Bytes reserved now. */
