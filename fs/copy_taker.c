@@ -13,14 +13,10 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { MOST_URGENT = -20, PATIENCE_MS = 2000, LOOK_PATIENCE_MS = 100 };
-
-/* Not in the C library of today. */
-#define NR_CLOSE_RANGE 436
 
 void copy_taker_hurry(void)
 {
@@ -139,7 +135,7 @@ static void become_taker(int fd)
 		dup2(null, n);
 	if (chdir("/") < 0)
 		_exit(EXIT_FAILURE);
-	syscall(NR_CLOSE_RANGE, TAKER_FD + 1, ~0u, 0);
+	close_range(TAKER_FD + 1, ~0u, 0);
 	execl("/proc/self/exe", "plimsoll", COPY_TAKER_ARG, (char *)NULL);
 	_exit(EXIT_FAILURE);
 }

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -25,9 +26,7 @@
 
 /* --- what the C library of today does not have yet ------------------------- */
 
-#define NR_OPEN_TREE	428
-#define NR_CACHESTAT	451
-#define OPEN_TREE_FLAGS (1u | (unsigned int)O_CLOEXEC) /* OPEN_TREE_CLONE */
+#define NR_CACHESTAT 451
 
 /* As struct cachestat_range and struct cachestat of <linux/mman.h>. */
 struct stat_range {
@@ -50,7 +49,8 @@ static bool is_of(int fd, dev_t device)
 /* The root directory of a detached clone of what is mounted there, or -errno. */
 static int clone_mount(const char *path, dev_t device)
 {
-	int tree = (int)syscall(NR_OPEN_TREE, AT_FDCWD, path, OPEN_TREE_FLAGS);
+	int tree =
+		open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	int root = -ESTALE;
 
 	if (tree < 0)

@@ -30,13 +30,12 @@
  *	page slot (pcp)		     free pages of one CPU
  *	buddy->lock		     free blocks of a zone
  *	leaves: page wait bucket, mempool->lock, kswapd->lock, space->lock,
- *	space_table->lock, disk_watch->lock,
- *	open_file->lock, opens_lock, sync_group->lock, inode->time_lock, request_engine->lock,
- *	other_fs_list->lock, buffer pool, notifier, balloon->lock, copy_taker->lock,
- *	its pid_lock,
- *	writeback->lock, flusher->lock, fault_attr->lock,
- *	swap->read_lock, crash->lock, page_io_engine->lock, scan batch, scan_crew->lock, compressor workspace,
- *	page_io ring
+ *	space_table->lock, disk_watch->lock, open_file->lock, opens_lock,
+ *	sync_group->lock, inode->time_lock, request_engine->lock,
+ *	other_fs_list->lock, buffer pool, notifier, balloon->lock,
+ *	copy_taker->lock, its pid_lock, writeback->lock, flusher->lock,
+ *	fault_attr->lock, swap->read_lock, crash->lock, page_io_engine->lock,
+ *	scan batch, scan_crew->lock, compressor workspace, page_io ring
  *
  * Slots (lru batch, object, pcp) are struct cpu_lock: their CPU's threads only
  * try; drains wait for them, in ascending order of the CPU.
