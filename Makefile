@@ -62,7 +62,7 @@ PLIMSOLL    := $(B)/plimsoll
 PLIMSOLLCTL := $(B)/plimsollctl
 ctl := $(patsubst %.c,$(O)/%.o,$(wildcard tools/plimsollctl.c tools/ctl_*.c))
 
-mounts := $(filter-out %/lib.sh %/cleanup.sh,$(sort $(wildcard tests/mount/*.sh)))
+mounts := $(filter-out %/lib.sh %/cleanup.sh %/fillers.sh,$(sort $(wildcard tests/mount/*.sh)))
 faults := $(sort $(wildcard tests/fault/*.sh))
 
 ## all: build plimsoll and plimsollctl (tools/deps must have run once)

@@ -7,11 +7,12 @@
 # writer, by several, with small files, with writes here and there. SEED=n again.
 # shellcheck source=tests/mount/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/mount/fillers.sh
+. "$top/tests/mount/fillers.sh"
 need python3
 
 seed=${SEED:-$RANDOM}
 echo "SEED=$seed"
-fill=$top/tests/mount/fill.py
 
 # room DIRECTORY: bytes anybody may have, and what is root's.
 room() {
@@ -24,7 +25,7 @@ owner=
 # filled SIZE LEAST WAY...: at least LEAST percent are used by who writes so.
 filled() {
 	SECONDS=0
-	local size=$1 least=$2 before reserve after n=0 children='' numbers='' used
+	local size=$1 least=$2 before reserve after used
 	shift 2
 
 	make_default_fs "$size" "$work/disk" ext4
@@ -34,22 +35,12 @@ filled() {
 	mount_plimsoll "$work/disk/src" "$mnt" mem=32M
 	read -r before reserve < <(room "$work/disk")
 	[ "$reserve" -gt $((before / 100)) ] || fail "nothing is kept for root"
-	for way; do
-		timeout 150 python3 "$fill" fill "$mnt" "$way" "$seed" $n >"fill.$n" 2>&1 &
-		children+=" $!" numbers+=" $n"
-		n=$((n + 1))
-	done
-	for child in $children; do
-		wait "$child" || fail "$size $*: $(cat fill.*)"
-	done
-	cat fill.*
+	fill_all "$size $*" 150 "$mnt" "$@"
 	ctl sync "$mnt" || fail "$size $*: cannot be synced"
 	[ ! -s "$mnt/.plimsoll/unwritten" ] || fail "unwritten: $(cat "$mnt/.plimsoll/unwritten")"
 	unmount "$mnt"
 	sync -f "$work/disk"
-	# shellcheck disable=SC2086
-	python3 "$fill" check "$work/disk/src" "$seed" $numbers ||
-		fail "$size $*: lost what was acknowledged"
+	check_filled "$size $*" "$work/disk/src"
 	read -r after used < <(room "$work/disk")
 	echo "$SECONDS s, $size $*: $before bytes were free, $after are"
 	# The kernel's own threads may take a block for an extent.

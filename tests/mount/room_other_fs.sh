@@ -2,36 +2,27 @@
 # timeout: 180
 #
 # Room is that of the file system a file is on, whatever that is: xfs as SOURCE, a
-# btrfs with a quota for less than it has, overlayfs, a small tmpfs below SOURCE. Each is filled,
-# write(2) says when it is, and all that was acknowledged is there. SEED=n again.
+# btrfs with a quota for less than it has, overlayfs, a small tmpfs below SOURCE.
+# Each is filled, write(2) says when it is, and all that was acknowledged is there.
+# SEED=n again.
 # shellcheck source=tests/mount/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/mount/fillers.sh
+. "$top/tests/mount/fillers.sh"
 need python3 btrfs
 
 seed=${SEED:-$RANDOM}
 echo "SEED=$seed"
-fill=$top/tests/mount/fill.py
 
-# fill_all ERROR MOUNT BACKING WAY...: side by side; each is refused.
-fill_all() {
-	local error=$1 mount=$2 backing=$3 n=0 numbers='' children=''
+# refused ERROR MOUNT BACKING WAY...: side by side; each is, in the end, with that.
+refused() {
+	local error=$1 mount=$2 backing=$3
 	shift 3
 
-	for way; do
-		timeout 100 python3 "$fill" fill "$mount" "$way" "$seed" $n \
-			>"fill.$n" 2>&1 &
-		children+=" $!" numbers+=" $n"
-		n=$((n + 1))
-	done
-	for child in $children; do
-		wait "$child" || fail "$*: $(cat fill.*)"
-	done
-	cat fill.*
-	equal "those that end in $error" "$(cat fill.* | grep -c "$error")" $n
+	fill_all "$*" 100 "$mount" "$@"
+	equal "those that end in $error" "$(cat fill.* | grep -c "$error")" $#
 	ctl sync "$mnt" || fail "not all could be written"
-	# shellcheck disable=SC2086
-	python3 "$fill" check "$backing" "$seed" $numbers ||
-		fail "lost what was acknowledged"
+	check_filled "$*" "$backing"
 	rm -f fill.* model.*
 }
 
@@ -41,12 +32,12 @@ make_default_fs 300M "$work/disk" xfs
 mkdir "$work/disk/src"
 mount_plimsoll "$work/disk/src" "$mnt" mem=64M
 before=$(stat -f -c '%a' "$work/disk")
-fill_all ENOSPC "$mnt" "$work/disk/src" one
+refused ENOSPC "$mnt" "$work/disk/src" one
 after=$(stat -f -c '%a' "$work/disk")
 echo "xfs: $before blocks were free, $after are"
 [ $((after * 50)) -le "$before" ] || fail "xfs: refused too early"
 rm -f "$mnt"/*
-fill_all ENOSPC "$mnt" "$work/disk/src" append random small
+refused ENOSPC "$mnt" "$work/disk/src" append random small
 unmount "$mnt"
 umount "$work/disk" || fail "xfs is busy"
 rm -f "$work/disk.img"
@@ -58,7 +49,7 @@ btrfs -q quota enable "$work/disk" || fail "no quotas"
 btrfs -q subvolume create "$work/disk/src" || fail "no subvolume"
 btrfs -q qgroup limit 40M "$work/disk/src" || fail "no limit"
 mount_plimsoll "$work/disk/src" "$mnt" mem=64M
-fill_all EDQUOT "$mnt" "$work/disk/src" one
+refused EDQUOT "$mnt" "$work/disk/src" one
 size=$(stat -c %s "$mnt/one.0")
 echo "btrfs: $size bytes of 40 MiB"
 [ "$size" -gt $((36 << 20)) ] || fail "btrfs: refused at $size bytes"
@@ -75,7 +66,7 @@ mount -t overlay none "$work/over" -o \
 	fail "no overlayfs"
 mount_plimsoll "$work/over" "$mnt" mem=64M
 kept=$(stat -f -c '%f %a %S' "$work/disk" | awk '{ print ($1 - $2) * $3 }')
-fill_all ENOSPC "$mnt" "$work/over" one random
+refused ENOSPC "$mnt" "$work/over" one random
 free=$(stat -f -c '%f %S' "$work/disk" | awk '{ print $1 * $2 }')
 [ "$free" -ge $((kept - (256 << 10))) ] ||
 	fail "overlayfs: $((kept - free)) bytes of root's reserve were used"
@@ -88,12 +79,12 @@ rm -f "$work/disk.img"
 mkdir "$src/small"
 mount -t tmpfs -o size=12M none "$src/small" || fail "no tmpfs"
 mount_plimsoll "$src" "$mnt" mem=64M
-fill_all ENOSPC "$mnt/small" "$src/small" one
+refused ENOSPC "$mnt/small" "$src/small" one
 size=$(stat -c %s "$src/small/one.0")
 [ "$size" -ge $((11900 << 10)) ] || fail "tmpfs: refused at $size bytes"
 noise 20000000 x >"$mnt/beside" || fail "what is beside it has room of its own"
 equal "the size" "$(stat -c %s "$mnt/beside")" 20000000
 rm -f "$mnt/small/one.0"
-fill_all ENOSPC "$mnt/small" "$src/small" random append
+refused ENOSPC "$mnt/small" "$src/small" random append
 unmount "$mnt"
 umount "$src/small" || fail "tmpfs is busy"

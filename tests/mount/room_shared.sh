@@ -7,11 +7,12 @@
 # was acknowledged is in SOURCE in the end. SEED=n again.
 # shellcheck source=tests/mount/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/mount/fillers.sh
+. "$top/tests/mount/fillers.sh"
 need python3 fallocate
 
 seed=${SEED:-$RANDOM}
 echo "SEED=$seed"
-fill=$top/tests/mount/fill.py
 
 # left DIRECTORY: MiB anybody may have.
 left() {
@@ -61,20 +62,9 @@ while dd if=/dev/zero bs=1M count=2 status=none 2>/dev/null >>"$work/disk/others
 	sleep 0.05
 done &
 others=$!
-n=0 numbers='' children=''
-for way in one append random small; do
-	timeout 100 python3 "$fill" fill "$mnt" $way "$seed" $n >"fill.$n" 2>&1 &
-	children+=" $!" numbers+=" $n"
-	n=$((n + 1))
-done
-for child in $children; do
-	wait "$child" || fail "$(cat fill.*)"
-done
+fill_all "side by side" 100 "$mnt" one append random small
 wait $others
-cat fill.*
 ctl sync "$mnt" || fail "not all could be written"
 unmount "$mnt"
-# shellcheck disable=SC2086
-python3 "$fill" check "$work/disk/src" "$seed" $numbers ||
-	fail "lost what was acknowledged"
+check_filled "side by side" "$work/disk/src"
 umount "$work/disk" || fail "the backing file system is busy"
