@@ -161,12 +161,7 @@ unmount "$mnt"
 
 # --- mounted by another user -------------------------------------------------------------------
 
-if [ -u "$(command -v fusermount3)" ] && as 1000 test -w /dev/fuse; then
-	mkdir "$work/his" "$work/his/src" "$work/his/mnt"
-	chown -R 1000:1000 "$work/his"
-	as 1000 "$plimsoll" -o mem=16M "$work/his/src" "$work/his/mnt" \
-		>"$work/mount.out" 2>&1 || fail "$(cat "$work/mount.out")"
-	pid=$(as 1000 sed -n 's/^pid //p' "$work/his/mnt/.plimsoll/volume")
+if mount_as_user; then
 	as 1000 timeout 20 $python - "$work/his/mnt/prog" <<-'PY' || fail "as himself"
 		import mmap, os, sys
 
@@ -187,7 +182,6 @@ if [ -u "$(command -v fusermount3)" ] && as 1000 test -w /dev/fuse; then
 	chmod 777 "$work/his/src/given" && setcap cap_net_raw+ep "$work/his/src/given"
 	as 1000 sh -c 'echo >>"$1"' - "$work/his/mnt/given"
 	equal "what he wrote to" "$(caps "$work/his/src/given")" ''
-	as 1000 fusermount3 -u "$work/his/mnt" || fail "fusermount3 -u"
-	wait_gone "$pid" 30 || fail "plimsoll of another user does not end"
+	unmount_as_user
 	equal "his program at the end" "$(stat -c %a "$work/his/src/prog")" 4755
 fi

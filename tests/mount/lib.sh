@@ -221,6 +221,22 @@ mount_anon() {
 	mount_volumes "$2" anon "$1"
 }
 
+# mount_as_user: user 1000 mounts his directory $work/his/src at $work/his/mnt; sets
+# $pid. False where /dev/fuse and fusermount3 do not let him.
+mount_as_user() {
+	[ -u "$(command -v fusermount3)" ] && as 1000 test -w /dev/fuse || return 1
+	mkdir "$work/his" "$work/his/src" "$work/his/mnt"
+	chown -R 1000:1000 "$work/his"
+	as 1000 "$plimsoll" -o mem=16M "$work/his/src" "$work/his/mnt" \
+		>"$work/mount.out" 2>&1 || fail "$(cat "$work/mount.out")"
+	pid=$(as 1000 sed -n 's/^pid //p' "$work/his/mnt/.plimsoll/volume")
+}
+
+unmount_as_user() {
+	as 1000 fusermount3 -u "$work/his/mnt" || fail "fusermount3 -u"
+	wait_gone "$pid" 30 || fail "plimsoll of another user does not end"
+}
+
 # unmount MOUNTPOINT...: and see the process end.
 unmount() {
 	local mountpoint

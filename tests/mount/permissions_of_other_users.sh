@@ -84,16 +84,10 @@ fails_with 'Permission denied' as 1000 ls "$mnt"
 unmount "$mnt"
 
 # Mounted by another user, where /dev/fuse and fusermount3 let him.
-if [ -u "$(command -v fusermount3)" ] && as 1000 test -w /dev/fuse; then
-	mkdir "$work/his" "$work/his/src" "$work/his/mnt"
-	chown -R 1000:1000 "$work/his"
-	as 1000 "$plimsoll" -o mem=16M "$work/his/src" "$work/his/mnt" \
-		>"$work/mount.out" 2>&1 || fail "$(cat "$work/mount.out")"
-	pid=$(as 1000 sed -n 's/^pid //p' "$work/his/mnt/.plimsoll/volume")
+if mount_as_user; then
 	as 1000 sh -c 'cd "$1" && echo his >f && cat f' - "$work/his/mnt" \
 		>"$work/out" || fail "as himself"
 	equal "his" "$(cat "$work/out" "$work/his/src/f" 2>/dev/null | head -n 1)" his
-	as 1000 fusermount3 -u "$work/his/mnt" || fail "fusermount3 -u"
-	wait_gone "$pid" 30 || fail "plimsoll of another user does not end"
+	unmount_as_user
 	equal "his file" "$(cat "$work/his/src/f")" his
 fi
